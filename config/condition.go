@@ -1,0 +1,385 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"keywatch/internal/diag"
+)
+
+// ConditionKind is what a condition does: a combination of others, or a leaf.
+type ConditionKind uint8
+
+const (
+	Every ConditionKind = iota // matches each key
+	All
+	Any
+	Not // one child
+	Tag // a leaf
+)
+
+// TagTest is how a tag leaf looks at the tag's value.
+type TagTest string
+
+const (
+	Equals TagTest = "equals"
+	In     TagTest = "in"
+	GlobOf TagTest = "glob"
+	Regex  TagTest = "regex"
+	Exists TagTest = "exists"
+)
+
+// Condition is one node of a rule's match.
+type Condition struct {
+	Pos      Pos
+	Kind     ConditionKind
+	Children []*Condition // All, Any, Not
+
+	// The leaf: a tag's key, the test and what it compares with.
+	Tag    string
+	Test   TagTest
+	Values []string // Equals (one), In, GlobOf (one), Regex (one)
+	Want   bool     // Exists
+	glob   *Glob
+	regex  *regexp.Regexp
+}
+
+// MatchTag says whether a leaf is satisfied by a tag: its value, and whether
+// the key has it at all. An absent tag satisfies only `exists: false`.
+func (c *Condition) MatchTag(value string, present bool) bool {
+	if c.Test == Exists {
+		return present == c.Want
+	}
+	if !present {
+		return false
+	}
+	switch c.Test {
+	case Equals:
+		return value == c.Values[0]
+	case In:
+		return slices.Contains(c.Values, value)
+	case GlobOf:
+		return c.glob.Match(value)
+	default:
+		return c.regex.MatchString(value)
+	}
+}
+
+// String is the condition as the user would write it on one line.
+func (c *Condition) String() string {
+	switch c.Kind {
+	case Every:
+		return "every"
+	case Not:
+		return "not " + c.Children[0].String()
+	case All, Any:
+		parts := make([]string, len(c.Children))
+		for i, child := range c.Children {
+			parts[i] = child.String()
+		}
+		word := "all"
+		if c.Kind == Any {
+			word = "any"
+		}
+		return word + "(" + strings.Join(parts, ", ") + ")"
+	}
+	switch c.Test {
+	case Exists:
+		if c.Want {
+			return "tag " + c.Tag + " exists"
+		}
+		return "tag " + c.Tag + " does not exist"
+	case In:
+		quoted := make([]string, len(c.Values))
+		for i, v := range c.Values {
+			quoted[i] = strconv.Quote(v)
+		}
+		return "tag " + c.Tag + " in [" + strings.Join(quoted, ", ") + "]"
+	}
+	return fmt.Sprintf("tag %s %s %q", c.Tag, c.Test, c.Values[0])
+}
+
+// Limits of what one file may hold. KMS allows tag keys of 128 and tag values
+// of 256 characters (TagResource, KMS API Reference).
+const (
+	maxDepth       = 32
+	maxRegex       = 1000
+	maxTagKey      = 128
+	maxTagValue    = 256
+	conditionWords = "tag, all, any, not"
+)
+
+// condition reads a match: the word "every", one leaf, or all / any / not.
+func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
+	n = resolve(n)
+	if n.Kind == yaml.ScalarNode && n.Value == "every" {
+		if depth > 0 {
+			d.fail(n, "every", "%s is \"every\", which is only allowed as the whole of match", where)
+			return nil
+		}
+		return &Condition{Pos: d.pos(n), Kind: Every}
+	}
+	if n.Kind != yaml.MappingNode {
+		d.wrongType(n, where, "a condition such as {tag: team, equals: payments}, or the word every")
+		return nil
+	}
+	if len(n.Content) == 0 {
+		d.fail(n, "empty-condition", "%s is empty; write a condition, or match: every to match each key", where)
+		return nil
+	}
+	if depth > maxDepth {
+		d.fail(n, "too-deep", "%s is nested more than %d deep", where, maxDepth)
+		return nil
+	}
+	keys := mappingKeys(n)
+	combiners := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k != "all" && k != "any" && k != "not" })
+	if len(combiners) > 0 {
+		if len(keys) > 1 {
+			d.fail(n, "two-conditions", "%s holds %s side by side; a condition is one leaf or one of all, any, not: put them below one \"all\"", where, strings.Join(keys, ", "))
+			return nil
+		}
+		return d.combination(n, combiners[0], where, depth)
+	}
+	if slices.Contains(keys, "tag") || slices.ContainsFunc(keys, isTagTest) {
+		return d.leaf(n, where)
+	}
+	first := resolve(n.Content[0])
+	d.fail(first, "unknown-key", "unknown key %q in %s%s; a condition has one of: %s", first.Value, where, diag.DidYouMean(first.Value, []string{"tag", "all", "any", "not"}), conditionWords)
+	return nil
+}
+
+func isTagTest(k string) bool {
+	switch TagTest(k) {
+	case Equals, In, GlobOf, Regex, Exists:
+		return true
+	}
+	return false
+}
+
+func mappingKeys(n *yaml.Node) []string {
+	var keys []string
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		keys = append(keys, resolve(n.Content[i]).Value)
+	}
+	return keys
+}
+
+func (d *decoder) combination(n *yaml.Node, word, where string, depth int) *Condition {
+	c := &Condition{Pos: d.pos(n)}
+	where += "." + word
+	value := resolve(n.Content[1])
+	if word == "not" {
+		c.Kind = Not
+		if child := d.condition(value, where, depth+1); child != nil {
+			c.Children = []*Condition{child}
+			return c
+		}
+		return nil
+	}
+	if c.Kind = All; word == "any" {
+		c.Kind = Any
+	}
+	whole := d.list(value, where, func(i int, item *yaml.Node) {
+		if child := d.condition(item, fmt.Sprintf("%s[%d]", where, i), depth+1); child != nil {
+			c.Children = append(c.Children, child)
+		}
+	})
+	if whole && len(value.Content) == 0 {
+		d.fail(value, "empty-condition", "%s is an empty list; an empty %s would match by accident: write a condition or match: every", where, word)
+	}
+	if len(c.Children) == 0 || len(c.Children) < len(value.Content) {
+		return nil // the child's problem is reported
+	}
+	return c
+}
+
+// leaf reads {tag: KEY, equals|in|glob|regex|exists: …}.
+func (d *decoder) leaf(n *yaml.Node, where string) *Condition {
+	c := &Condition{Pos: d.pos(n), Kind: Tag}
+	var tests []string
+	ok := true
+	test := func(t TagTest, read func(v *yaml.Node) bool) field {
+		return optional(func(v *yaml.Node) {
+			tests = append(tests, string(t))
+			c.Test = t
+			ok = read(v) && ok
+		})
+	}
+	one := func(t TagTest) func(v *yaml.Node) bool {
+		return func(v *yaml.Node) bool {
+			s, fine := d.text(v, where+"."+string(t))
+			c.Values = []string{s}
+			return fine
+		}
+	}
+	before := len(d.problems)
+	d.mapping(n, where, fields{
+		"tag": required(func(v *yaml.Node) { c.Tag = d.tagKey(v, where+".tag") }),
+		"equals": test(Equals, func(v *yaml.Node) bool {
+			return one(Equals)(v) && d.possibleValue(v, where+".equals", c.Values[0])
+		}),
+		"in": test(In, func(v *yaml.Node) bool { return d.valueList(v, where+".in", c) }),
+		"glob": test(GlobOf, func(v *yaml.Node) bool {
+			return one(GlobOf)(v) && d.globPattern(v, where+".glob", c)
+		}),
+		"regex": test(Regex, func(v *yaml.Node) bool {
+			return one(Regex)(v) && d.regexPattern(v, where+".regex", c)
+		}),
+		"exists": test(Exists, func(v *yaml.Node) bool {
+			want, fine := d.boolean(v, where+".exists")
+			c.Want = want
+			return fine
+		}),
+	})
+	switch {
+	case len(tests) > 1:
+		d.fail(n, "two-operators", "%s has %s; a tag leaf has exactly one: put two leaves below \"all\"", where, strings.Join(tests, " and "))
+	case len(tests) == 0 && len(d.problems) == before:
+		d.fail(n, "no-operator", "%s names the tag %q but no test; add one of equals, in, glob, regex, exists", where, c.Tag)
+	}
+	if len(d.problems) > before || !ok {
+		return nil
+	}
+	return c
+}
+
+func (d *decoder) tagKey(n *yaml.Node, where string) string {
+	s, ok := d.text(n, where)
+	switch {
+	case !ok:
+	case s == "":
+		d.fail(n, "tag-key", "%s is the empty text; a tag key has 1 to %d characters", where, maxTagKey)
+	case utf8.RuneCountInString(s) > maxTagKey:
+		d.fail(n, "tag-key", "%s has %d characters; a tag key has 1 to %d", where, utf8.RuneCountInString(s), maxTagKey)
+	}
+	return s
+}
+
+func (d *decoder) possibleValue(n *yaml.Node, where, s string) bool {
+	if count := utf8.RuneCountInString(s); count > maxTagValue {
+		d.fail(n, "tag-value", "%s has %d characters; a tag value has at most %d, so this can never match", where, count, maxTagValue)
+		return false
+	}
+	return true
+}
+
+func (d *decoder) valueList(n *yaml.Node, where string, c *Condition) bool {
+	ok := true
+	whole := d.list(n, where, func(i int, item *yaml.Node) {
+		at := fmt.Sprintf("%s[%d]", where, i)
+		s, fine := d.text(item, at)
+		switch {
+		case !fine || !d.possibleValue(item, at, s):
+			ok = false
+		case slices.Contains(c.Values, s):
+			d.fail(item, "duplicate-value", "%s repeats %q", at, s)
+			ok = false
+		default:
+			c.Values = append(c.Values, s)
+		}
+	})
+	if whole && ok && len(c.Values) == 0 {
+		d.fail(n, "empty-condition", "%s is an empty list, which no key can match", where)
+		return false
+	}
+	return whole && ok
+}
+
+func (d *decoder) globPattern(n *yaml.Node, where string, c *Condition) bool {
+	if utf8.RuneCountInString(c.Values[0]) > maxRegex {
+		d.fail(n, "bad-glob", "%s has more than %d characters", where, maxRegex)
+		return false
+	}
+	g, err := CompileGlob(c.Values[0])
+	if err != nil {
+		d.fail(n, "bad-glob", "%s %q: %v", where, c.Values[0], err)
+		return false
+	}
+	c.glob = g
+	return true
+}
+
+func (d *decoder) regexPattern(n *yaml.Node, where string, c *Condition) bool {
+	pattern := c.Values[0]
+	if utf8.RuneCountInString(pattern) > maxRegex {
+		d.fail(n, "bad-regex", "%s has more than %d characters", where, maxRegex)
+		return false
+	}
+	// Checked bare first: a pattern such as "a)|(b" is only whole inside the
+	// anchoring group.
+	_, err := syntax.Parse(pattern, syntax.Perl)
+	if err == nil {
+		c.regex, err = regexp.Compile(`\A(?:` + pattern + `)\z`)
+	}
+	if err == nil {
+		return true
+	}
+	var bad *syntax.Error
+	if errors.As(err, &bad) {
+		at := max(0, strings.LastIndex(pattern, bad.Expr))
+		if bad.Expr == pattern {
+			at = wholePatternError(pattern, bad.Code)
+		}
+		d.fail(n, "bad-regex", "%s %q is wrong at character %d: %s%s", where, pattern, utf8.RuneCountInString(pattern[:at])+1, bad.Code, quoted(bad.Expr))
+		return false
+	}
+	d.fail(n, "bad-regex", "%s %q: %v", where, pattern, err)
+	return false
+}
+
+// wholePatternError finds the place of a mistake for which the parser gives
+// the whole pattern instead of the part.
+func wholePatternError(pattern string, code syntax.ErrorCode) int {
+	switch code {
+	case syntax.ErrMissingParen: // the last "(" that is never closed
+		var open []int
+		class := false
+		for i := 0; i < len(pattern); i++ {
+			switch c := pattern[i]; {
+			case c == '\\':
+				i++
+			case class:
+				class = c != ']'
+			case c == '[':
+				class = true
+			case c == '(':
+				open = append(open, i)
+			case c == ')' && len(open) > 0:
+				open = open[:len(open)-1]
+			}
+		}
+		if len(open) > 0 {
+			return open[len(open)-1]
+		}
+	case syntax.ErrUnexpectedParen: // the first ")" without a "("
+		depth := 0
+		for i := 0; i < len(pattern); i++ {
+			switch pattern[i] {
+			case '\\':
+				i++
+			case '(':
+				depth++
+			case ')':
+				if depth--; depth < 0 {
+					return i
+				}
+			}
+		}
+	}
+	return 0
+}
+
+func quoted(part string) string {
+	if part == "" {
+		return ""
+	}
+	return " in " + strconv.Quote(part)
+}

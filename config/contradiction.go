@@ -1,0 +1,140 @@
+package config
+
+import "fmt"
+
+// contradictions reports every "all" that no value of one tag can satisfy, so
+// that a rule that can never match is an error and not silence. It proves, and
+// does not guess: a list of literal values is tried in full, a pair of patterns
+// is only compared with itself.
+func (d *decoder) contradictions(c *Condition) {
+	if c == nil {
+		return
+	}
+	if c.Kind == All {
+		byTag := map[string][]demand{}
+		var order []string
+		for _, m := range conjuncts(c) {
+			if len(byTag[m.leaf.Tag]) == 0 {
+				order = append(order, m.leaf.Tag)
+			}
+			byTag[m.leaf.Tag] = append(byTag[m.leaf.Tag], m)
+		}
+		for _, tag := range order {
+			if clash := impossible(byTag[tag]); clash != "" {
+				d.problems.Add(c.Pos, "contradiction", "no value of tag %q satisfies all of this: %s; the rule could never match: use any, or drop one", tag, clash)
+			}
+		}
+		for _, child := range c.Children {
+			if child.Kind != All { // flattened into this one above
+				d.contradictions(child)
+			}
+		}
+		return
+	}
+	for _, child := range c.Children {
+		d.contradictions(child)
+	}
+}
+
+// demand is a leaf that must hold, or with not must fail.
+type demand struct {
+	leaf *Condition
+	not  bool
+}
+
+func (m demand) String() string {
+	if m.not {
+		return "not " + m.leaf.String()
+	}
+	return m.leaf.String()
+}
+
+func (m demand) admits(value string, present bool) bool {
+	return m.leaf.MatchTag(value, present) != m.not
+}
+
+// conjuncts are the leaves that an "all" demands, nested ones included. Those
+// below "any" demand nothing by themselves.
+func conjuncts(c *Condition) []demand {
+	var out []demand
+	for _, child := range c.Children {
+		switch {
+		case child.Kind == Tag:
+			out = append(out, demand{leaf: child})
+		case child.Kind == All:
+			out = append(out, conjuncts(child)...)
+		case child.Kind == Not && child.Children[0].Kind == Tag:
+			out = append(out, demand{leaf: child.Children[0], not: true})
+		}
+	}
+	return out
+}
+
+// impossible says which demands exclude each other, or "".
+func impossible(demands []demand) string {
+	if len(demands) < 2 {
+		return ""
+	}
+	admitted := func(value string, present bool) bool {
+		for _, m := range demands {
+			if !m.admits(value, present) {
+				return false
+			}
+		}
+		return true
+	}
+	if admitted("", false) {
+		return ""
+	}
+	list := join(demands)
+	for _, m := range demands {
+		if m.not || m.leaf.Test != Equals && m.leaf.Test != In {
+			continue
+		}
+		for _, v := range m.leaf.Values { // the only values that can satisfy m
+			if admitted(v, true) {
+				return ""
+			}
+		}
+		return list
+	}
+	// No literal values: only what is said of presence, or of one pattern
+	// twice, is certain.
+	for i, a := range demands {
+		for _, b := range demands[i+1:] {
+			if sameTest(a.leaf, b.leaf) && a.not != b.not {
+				return join([]demand{a, b})
+			}
+			if excludesPresence(a) && needsPresence(b) || excludesPresence(b) && needsPresence(a) {
+				return join([]demand{a, b})
+			}
+		}
+	}
+	return ""
+}
+
+func needsPresence(m demand) bool {
+	if m.leaf.Test == Exists {
+		return m.leaf.Want != m.not
+	}
+	return !m.not
+}
+
+func excludesPresence(m demand) bool {
+	return m.leaf.Test == Exists && m.leaf.Want == m.not
+}
+
+func sameTest(a, b *Condition) bool {
+	return a.Test == b.Test && a.Test != Exists && a.Values[0] == b.Values[0] && len(a.Values) == len(b.Values)
+}
+
+func join(demands []demand) string {
+	s := ""
+	for i, m := range demands {
+		if i > 0 {
+			s += fmt.Sprintf(" (line %d) and ", demands[i-1].leaf.Pos.Line)
+		}
+		s += m.String()
+	}
+	return s + fmt.Sprintf(" (line %d)", demands[len(demands)-1].leaf.Pos.Line)
+}

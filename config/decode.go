@@ -1,0 +1,230 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"keywatch/internal/diag"
+)
+
+// decoder walks a YAML tree and collects every problem on the way.
+type decoder struct {
+	file     string
+	problems diag.List
+	// origin names the source of nodes that are not from the file.
+	origin map[*yaml.Node]string
+}
+
+func (d *decoder) pos(n *yaml.Node) Pos {
+	if o, ok := d.origin[n]; ok {
+		return Pos{File: o}
+	}
+	return Pos{File: d.file, Line: n.Line, Col: n.Column}
+}
+
+func (d *decoder) fail(n *yaml.Node, code, format string, args ...any) {
+	d.problems.Add(d.pos(n), code, format, args...)
+}
+
+// resolve follows an alias; limits were checked when the file was read.
+func resolve(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+// field is one key of a mapping: how to read it and whether it must be there.
+type field struct {
+	read     func(*yaml.Node)
+	required bool
+}
+
+type fields map[string]field
+
+func optional(read func(*yaml.Node)) field { return field{read: read} }
+func required(read func(*yaml.Node)) field { return field{read: read, required: true} }
+
+// mapping reads the fields of a mapping. It reports what is no mapping, keys
+// that are unknown or double, and required ones that are missing.
+func (d *decoder) mapping(n *yaml.Node, where string, fs fields) bool {
+	n = resolve(n)
+	if n.Kind != yaml.MappingNode {
+		d.wrongType(n, where, "a mapping")
+		return false
+	}
+	names := slices.Sorted(maps.Keys(fs))
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := resolve(n.Content[i]), n.Content[i+1]
+		f, known := fs[key.Value]
+		switch first, double := seen[key.Value]; {
+		case key.Kind != yaml.ScalarNode:
+			d.fail(key, "wrong-type", "a key of %s is %s; write a name", where, kindOf(key))
+			continue
+		case double:
+			d.fail(key, "duplicate-key", "%q stands twice in %s, first in line %d; remove one", key.Value, where, first)
+			continue
+		case !known && key.Value == "<<":
+			d.fail(key, "unknown-key", "merge keys (<<) are not supported in %s; repeat the values, or use an alias for a whole value", where)
+			continue
+		case !known:
+			d.fail(key, "unknown-key", "unknown key %q in %s%s; allowed: %s", key.Value, where, diag.DidYouMean(key.Value, names), strings.Join(names, ", "))
+			continue
+		}
+		seen[key.Value] = key.Line
+		f.read(value)
+	}
+	for _, name := range names {
+		if _, there := seen[name]; fs[name].required && !there {
+			d.fail(n, "missing-key", "%s lacks the required key %q", where, name)
+		}
+	}
+	return true
+}
+
+// list calls read for each item of a sequence.
+func (d *decoder) list(n *yaml.Node, where string, read func(i int, item *yaml.Node)) bool {
+	n = resolve(n)
+	if n.Kind != yaml.SequenceNode {
+		d.wrongType(n, where, "a list")
+		return false
+	}
+	for i, item := range n.Content {
+		read(i, item)
+	}
+	return true
+}
+
+func (d *decoder) wrongType(n *yaml.Node, where, want string) {
+	d.fail(n, "wrong-type", "%s must be %s, not %s", where, want, kindOf(n))
+}
+
+// kindOf says in a user's words what a node is, with its value if short.
+func kindOf(n *yaml.Node) string {
+	n = resolve(n)
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	value := n.Value
+	if len([]rune(value)) > 40 {
+		value = string([]rune(value)[:40]) + "…"
+	}
+	switch n.ShortTag() {
+	case "!!null":
+		return "empty"
+	case "!!int", "!!float":
+		return "the number " + value
+	case "!!bool":
+		return "the boolean " + value
+	case "!!timestamp":
+		return "the date " + value
+	}
+	return fmt.Sprintf("the text %q", value)
+}
+
+// text reads a string. What YAML takes for a number, boolean or date is an
+// error that shows the quotes.
+func (d *decoder) text(n *yaml.Node, where string) (string, bool) {
+	n = resolve(n)
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
+		return n.Value, true
+	}
+	if n.Kind != yaml.ScalarNode {
+		d.wrongType(n, where, "text")
+		return "", false
+	}
+	if n.ShortTag() == "!!null" {
+		d.fail(n, "wrong-type", "%s is empty; for the empty text write \"\"", where)
+		return "", false
+	}
+	d.fail(n, "quote-it", "%s must be text, but YAML reads %s as %s; write %s", where, n.Value, strings.TrimSuffix(kindOf(n), " "+n.Value), strconv.Quote(n.Value))
+	return "", false
+}
+
+// choice reads one of a few words.
+func (d *decoder) choice(n *yaml.Node, where string, allowed ...string) (string, bool) {
+	s, ok := d.text(n, where)
+	if ok && !slices.Contains(allowed, s) {
+		d.fail(n, "not-allowed", "%s is %q%s; allowed: %s", where, s, diag.DidYouMean(s, allowed), strings.Join(allowed, ", "))
+		return "", false
+	}
+	return s, ok
+}
+
+func (d *decoder) boolean(n *yaml.Node, where string) (value, ok bool) {
+	n = resolve(n)
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" {
+		d.wrongType(n, where, "true or false")
+		return false, false
+	}
+	return strings.EqualFold(n.Value, "true"), true
+}
+
+func (d *decoder) integer(n *yaml.Node, where string, low, high int) (int, bool) {
+	n = resolve(n)
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" {
+		d.wrongType(n, where, "a whole number")
+		return 0, false
+	}
+	v, err := strconv.Atoi(strings.ReplaceAll(n.Value, "_", ""))
+	if err != nil || v < low || v > high {
+		d.fail(n, "out-of-range", "%s is %s; allowed: %d to %d", where, n.Value, low, high)
+		return 0, false
+	}
+	return v, true
+}
+
+// number reads a decimal number and returns it with the text as written.
+func (d *decoder) number(n *yaml.Node, where string) (v float64, written string, ok bool) {
+	n = resolve(n)
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" && n.ShortTag() != "!!float" {
+		d.wrongType(n, where, "a number")
+		return 0, "", false
+	}
+	v, err := strconv.ParseFloat(n.Value, 64)
+	if err != nil || v != v || v > 1e300 || v < -1e300 {
+		d.fail(n, "out-of-range", "%s is %s; write a decimal number such as 2 or 2.5", where, n.Value)
+		return 0, "", false
+	}
+	return v, n.Value, true
+}
+
+// duration reads a length of time in whole minutes, as Go writes it.
+func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (time.Duration, bool) {
+	n = resolve(n)
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" {
+		d.fail(n, "period", "%s is the bare number %s; write the unit, for example %ss or 5m", where, n.Value, n.Value)
+		return 0, false
+	}
+	s, ok := d.text(n, where)
+	if !ok {
+		return 0, false
+	}
+	v, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		d.fail(n, "period", "%s is %q, which is no duration; write 60s, 1m, 5m, 15m or 1h", where, s)
+	case v < time.Minute || v%time.Minute != 0:
+		d.fail(n, "period", "%s is %s; CloudWatch evaluates AWS/KMS metrics in whole minutes: write 1m, 5m, 15m or 1h", where, s)
+	case v > longest:
+		d.fail(n, "period", "%s is %s; the longest period here is %s", where, s, goDuration(longest))
+	default:
+		return v, true
+	}
+	return 0, false
+}
+
+// goDuration writes 168h0m0s as 168h.
+func goDuration(v time.Duration) string {
+	return strings.TrimSuffix(strings.TrimSuffix(v.String(), "0s"), "0m")
+}

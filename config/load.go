@@ -1,0 +1,361 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"keywatch/constructs/spec"
+	"keywatch/internal/diag"
+)
+
+// Places where a config is looked for when nothing names one.
+var DefaultFiles = []string{"keywatch.yaml", "config/keywatch.yaml"}
+
+// MaxFile is the largest config that is read, in bytes.
+const MaxFile = 1 << 20
+
+// What one file may hold, aliases expanded, so that none can blow up.
+const (
+	maxNodes = 200_000
+	maxNest  = 64
+)
+
+// Request says which config to load.
+type Request struct {
+	// Context, Flag and Env name a file; the first that is not empty decides.
+	Context, Flag, Env string
+	// Overrides are values that replace the file's, by their path in it, as
+	// the CDK context gives them ("limits.alarms" → "5000").
+	Overrides map[string]string
+	// ReadFile is os.ReadFile, or a test's.
+	ReadFile func(string) ([]byte, error)
+}
+
+// Load finds, reads and checks the config. Problems in the file come back as a
+// diag.List with every one of them; the Config then holds only File and Source,
+// for the snippets. Its Warnings are the user's to see.
+func Load(r Request) (*Config, error) {
+	name, data, err := r.find()
+	if err != nil {
+		return &Config{File: name}, err
+	}
+	c, problems := Parse(name, data, r.Overrides)
+	problems.Sort()
+	if err := problems.Errors().Err(); err != nil {
+		return &Config{File: name, Source: data}, problems
+	}
+	c.Warnings = problems
+	return c, nil
+}
+
+func (r Request) find() (string, []byte, error) {
+	named := []struct{ path, by string }{
+		{r.Context, "the CDK context value keywatch:config"}, {r.Flag, "--config"}, {r.Env, "$KEYWATCH_CONFIG"},
+	}
+	for _, n := range named {
+		if n.path == "" {
+			continue
+		}
+		data, err := r.read(n.path)
+		if err != nil {
+			return n.path, nil, one(Pos{File: n.path}, "no-file", "%s names this config, but %s", n.by, reason(err))
+		}
+		return n.path, data, nil
+	}
+	for _, path := range DefaultFiles {
+		data, err := r.read(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return path, nil, one(Pos{File: path}, "no-file", "this config cannot be used: %s", reason(err))
+		}
+		return path, data, nil
+	}
+	return "", nil, one(Pos{}, "no-file", "there is no config: neither %s exists here; write one (the README shows a small one), or name it with -c keywatch:config=PATH, --config PATH or $KEYWATCH_CONFIG", strings.Join(DefaultFiles, " nor "))
+}
+
+func (r Request) read(path string) ([]byte, error) {
+	data, err := r.ReadFile(path)
+	if err == nil && len(data) > MaxFile {
+		return nil, fmt.Errorf("it has %d bytes; at most %d are read", len(data), MaxFile)
+	}
+	return data, err
+}
+
+func reason(err error) string {
+	var p *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such file; check the path, which starts at the working directory"
+	case errors.As(err, &p):
+		return p.Err.Error()
+	}
+	return err.Error()
+}
+
+func one(pos Pos, code, format string, args ...any) diag.List {
+	var l diag.List
+	l.Add(pos, code, format, args...)
+	return l
+}
+
+// Parse reads a config from bytes and reports every problem, unsorted; with an
+// error among them the Config is not to be used.
+func Parse(file string, data []byte, overrides map[string]string) (*Config, diag.List) {
+	root, problems := parseYAML(file, data)
+	if root == nil {
+		return nil, problems
+	}
+	d := &decoder{file: file, origin: map[*yaml.Node]string{}}
+	d.override(root, overrides)
+	c := &Config{
+		File: file, Source: data,
+		Name:             "keywatch",
+		Inventory:        Inventory{FailOnUnreadable: true},
+		Limits:           Limits{Alarms: 1000, MonthlyUSD: Dollars(300)},
+		DetectorsManaged: true,
+		Dashboard:        &Dashboard{TopKeys: 20},
+	}
+	c.Limits.AlarmsPos, c.Limits.MonthlyUSDPos = d.pos(root), d.pos(root)
+	d.mapping(root, "the config", fields{
+		"version":      required(d.version),
+		"name":         optional(func(n *yaml.Node) { d.deploymentName(n, c) }),
+		"environments": optional(func(n *yaml.Node) { d.environments(n, c) }),
+		"inventory":    optional(func(n *yaml.Node) { d.inventory(n, c) }),
+		"limits":       optional(func(n *yaml.Node) { d.limits(n, c) }),
+		"detector": optional(func(n *yaml.Node) {
+			s, _ := d.choice(n, "detector", "managed", "cloudwatch")
+			c.DetectorsManaged = s != "cloudwatch"
+		}),
+		"rules":        required(func(n *yaml.Node) { d.rules(n, c) }),
+		"dashboard":    optional(func(n *yaml.Node) { d.dashboard(n, c) }),
+		"requireMatch": optional(func(n *yaml.Node) { d.setBool(n, "requireMatch", &c.RequireMatch) }),
+	})
+	return c, d.problems
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// parseYAML gives the one document of the file as a tree, or says why not.
+func parseYAML(file string, data []byte) (*yaml.Node, diag.List) {
+	top := Pos{File: file, Line: 1, Col: 1}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, one(top, "empty", "the config is empty; it needs at least version: 1 and rules (the README shows a small one)")
+	case err != nil:
+		return nil, notYAML(file, err)
+	}
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		if err != nil {
+			return nil, notYAML(file, err)
+		}
+		return nil, one(Pos{File: file, Line: second.Line, Col: 1}, "not-yaml", "a second YAML document begins here; a config is one document: remove the ---")
+	}
+	root := doc.Content[0]
+	nodes := 0
+	if too := tooLarge(root, 0, &nodes); too != "" {
+		return nil, one(top, "too-large", "%s", too)
+	}
+	if resolve(root).Kind == yaml.ScalarNode && root.ShortTag() == "!!null" {
+		return nil, one(top, "empty", "the config is empty; it needs at least version: 1 and rules (the README shows a small one)")
+	}
+	return resolve(root), nil
+}
+
+func notYAML(file string, err error) diag.List {
+	pos, text := Pos{File: file, Line: 1, Col: 1}, err.Error()
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		text = m[2]
+		if line, err := strconv.Atoi(m[1]); err == nil {
+			pos.Line = line
+		}
+	}
+	return one(pos, "not-yaml", "this is not YAML: %s; check indentation, quotes and brackets here and in the line before", text)
+}
+
+// tooLarge counts with aliases expanded: a few lines can stand for billions.
+func tooLarge(n *yaml.Node, depth int, nodes *int) string {
+	*nodes++
+	if *nodes > maxNodes {
+		return fmt.Sprintf("the config holds more than %d values, aliases expanded", maxNodes)
+	}
+	if depth > maxNest {
+		return fmt.Sprintf("the config is nested more than %d deep", maxNest)
+	}
+	if n.Kind == yaml.AliasNode {
+		return tooLarge(n.Alias, depth+1, nodes)
+	}
+	for _, child := range n.Content {
+		if too := tooLarge(child, depth+1, nodes); too != "" {
+			return too
+		}
+	}
+	return ""
+}
+
+// Overridable are the paths that a context value keywatch:PATH may set.
+var Overridable = []string{
+	"name", "detector", "requireMatch",
+	"inventory.source", "inventory.onUnreadable",
+	"limits.alarms", "limits.monthlyUSD",
+	"dashboard.topKeys",
+}
+
+// override puts values into the tree, in front of those of the file, so that
+// they pass through the same checks.
+func (d *decoder) override(root *yaml.Node, values map[string]string) {
+	if root.Kind != yaml.MappingNode {
+		return
+	}
+	for _, path := range slices.Sorted(maps.Keys(values)) {
+		origin := "context keywatch:" + path
+		var value yaml.Node
+		if err := yaml.Unmarshal([]byte(values[path]), &value); err != nil || len(value.Content) != 1 || value.Content[0].Kind != yaml.ScalarNode {
+			d.problems.Add(Pos{File: origin}, "wrong-type", "the value %q is no single value", values[path])
+			continue
+		}
+		scalar := value.Content[0]
+		d.origin[scalar] = origin
+		parent := root
+		names := strings.Split(path, ".")
+		for _, name := range names[:len(names)-1] {
+			parent = d.child(parent, name, origin)
+		}
+		set(parent, names[len(names)-1], scalar)
+	}
+}
+
+// child is the mapping below a name, made where it is missing.
+func (d *decoder) child(parent *yaml.Node, name, origin string) *yaml.Node {
+	for i := 0; i+1 < len(parent.Content); i += 2 {
+		if parent.Content[i].Value == name {
+			if c := resolve(parent.Content[i+1]); c.Kind == yaml.MappingNode {
+				return c
+			}
+		}
+	}
+	c := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	d.origin[c] = origin
+	set(parent, name, c)
+	return c
+}
+
+func set(parent *yaml.Node, name string, value *yaml.Node) {
+	for i := 0; i+1 < len(parent.Content); i += 2 {
+		if parent.Content[i].Value == name {
+			parent.Content[i+1] = value
+			return
+		}
+	}
+	parent.Content = append(parent.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, value)
+}
+
+func (d *decoder) version(n *yaml.Node) {
+	if v, ok := d.integer(n, "version", 0, 1<<31-1); ok && v != 1 {
+		d.fail(n, "version", "version is %d; this keywatch reads version 1", v)
+	}
+}
+
+var deploymentPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+func (d *decoder) deploymentName(n *yaml.Node, c *Config) {
+	s, ok := d.text(n, "name")
+	if ok && !deploymentPattern.MatchString(s) {
+		d.fail(n, "bad-name", "name is %q; allowed: a letter a-z, then up to 31 of a-z, 0-9 and -: it begins the name of each stack and alarm", s)
+	}
+	c.Name = s
+}
+
+func (d *decoder) environments(n *yaml.Node, c *Config) {
+	whole := d.list(n, "environments", func(i int, item *yaml.Node) {
+		where := fmt.Sprintf("environments[%d]", i)
+		e := Environment{Pos: d.pos(resolve(item))}
+		d.mapping(item, where, fields{
+			"account": required(func(v *yaml.Node) {
+				e.Account = d.matching(v, where+".account", accountPattern.MatchString, "12 digits, in quotes")
+			}),
+			"region": required(func(v *yaml.Node) {
+				e.Region = d.matching(v, where+".region", regionPattern.MatchString, "a region such as eu-west-1")
+			}),
+			"role": optional(func(v *yaml.Node) {
+				if s, ok := d.text(v, where+".role"); ok && s != "none" {
+					d.fail(v, "not-yet", "%s.role is %q; this version reads an account with the caller's own credentials: leave role out, or write none, and run once per account", where, s)
+				}
+			}),
+		})
+		c.Environments = append(c.Environments, e)
+	})
+	if !whole {
+		return
+	}
+	switch count := len(c.Environments); {
+	case count == 0:
+		d.fail(n, "no-environment", "environments is an empty list; leave it out to take the account and region of the CDK CLI")
+	case count > 1:
+		d.fail(n, "not-yet", "environments holds %d entries; this version deploys to one account and region a run: leave the list out and run `npx cdk deploy` once per profile and region", count)
+	}
+}
+
+func (d *decoder) matching(n *yaml.Node, where string, fits func(string) bool, allowed string) string {
+	s, ok := d.text(n, where)
+	if ok && !fits(s) {
+		d.fail(n, "not-allowed", "%s is %q; allowed: %s", where, s, allowed)
+	}
+	return s
+}
+
+func (d *decoder) inventory(n *yaml.Node, c *Config) {
+	d.mapping(n, "inventory", fields{
+		"source": optional(func(v *yaml.Node) {
+			if s, ok := d.text(v, "inventory.source"); ok && s != "live" {
+				d.fail(v, "not-allowed", "inventory.source is %q%s; allowed in this version: live", s, diag.DidYouMean(s, []string{"live"}))
+			}
+		}),
+		"onUnreadable": optional(func(v *yaml.Node) {
+			s, _ := d.choice(v, "inventory.onUnreadable", "fail", "warn")
+			c.Inventory.FailOnUnreadable = s != "warn"
+		}),
+	})
+}
+
+func (d *decoder) limits(n *yaml.Node, c *Config) {
+	d.mapping(n, "limits", fields{
+		"alarms": optional(func(v *yaml.Node) {
+			c.Limits.Alarms, _ = d.integer(v, "limits.alarms", 0, 10_000_000)
+			c.Limits.AlarmsPos = d.pos(resolve(v))
+		}),
+		"monthlyUSD": optional(func(v *yaml.Node) {
+			usd, written, ok := d.number(v, "limits.monthlyUSD")
+			if ok && (usd < 0 || usd > 1e9) {
+				d.fail(v, "out-of-range", "limits.monthlyUSD is %s; allowed: 0 to 1000000000", written)
+			}
+			c.Limits.MonthlyUSD = Dollars(usd)
+			c.Limits.MonthlyUSDPos = d.pos(resolve(v))
+		}),
+	})
+}
+
+func (d *decoder) dashboard(n *yaml.Node, c *Config) {
+	if n := resolve(n); n.Kind == yaml.ScalarNode && (n.Value == "off" || n.Value == "false") {
+		c.Dashboard = nil
+		return
+	}
+	d.mapping(n, "dashboard", fields{
+		"topKeys": optional(func(v *yaml.Node) {
+			c.Dashboard.TopKeys, _ = d.integer(v, "dashboard.topKeys", 1, spec.MaxTopKeys)
+		}),
+	})
+}

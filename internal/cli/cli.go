@@ -1,0 +1,187 @@
+// Package cli is the command line: verbs, flags, context values, exit statuses
+// and the voice in which keywatch speaks.
+//
+// It is given everything that touches the world as values (streams,
+// environment, clock, the reader of AWS, synth), so that a test calls the whole
+// program as a function. It decides nothing about keys. Start reading at
+// [World.Run]; context.go reads what the CDK passes.
+//
+// The voice: results go to stdout, everything else to stderr. Messages on
+// stderr begin with "keywatch: error:", "keywatch: warning:", "keywatch: hint:"
+// or "keywatch: notice:", are lower-case and have no final period. Problems in
+// the config are `file:line:col: message [code]`.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"keywatch/config"
+	"keywatch/constructs/spec"
+	"keywatch/internal/coverage"
+	"keywatch/internal/diag"
+	"keywatch/internal/inventory"
+	"keywatch/internal/plan"
+)
+
+// Exit statuses. `go run` and `cdk` turn any but 0 into 1.
+const (
+	ExitOK          = 0
+	ExitProblems    = 1 // in the user's input, or a gate failed
+	ExitUsage       = 2
+	ExitEnvironment = 3 // AWS, I/O, jsii
+)
+
+// Source reads one account and region; live.Session is one.
+type Source interface {
+	Region() string
+	Caller(context.Context) (inventory.Caller, error)
+	Inventory(context.Context) (*inventory.Inventory, error)
+	Alarms(context.Context) ([]coverage.Alarm, error)
+}
+
+// World is what the program is given.
+type World struct {
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	ReadFile       func(string) ([]byte, error)
+	// Open makes a Source for a region; "" is the SDK's own choice.
+	Open func(ctx context.Context, region string) (Source, error)
+	// Hint says how to mend an error of Open or of a Source, or "".
+	Hint func(error) string
+	// Synth draws deployments into a directory.
+	Synth func(deployments []spec.Deployment, dir string) error
+	// Places says where deployed units live. Nil: it is not known.
+	Places func(ctx context.Context, c *config.Config, account, region string) (plan.Places, error)
+	// Fill is plan.DefaultFill unless set.
+	Fill    plan.Fill
+	Version string
+}
+
+// failure is an error with the exit status that it means.
+type failure struct {
+	status int
+	err    error
+	// said is set when everything was written to stderr already.
+	said bool
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+var errGate = &failure{status: ExitProblems, err: errors.New("the gate failed"), said: true}
+
+func environment(err error) error { return &failure{status: ExitEnvironment, err: err} }
+
+// Run runs the program and returns its exit status.
+func (w *World) Run(ctx context.Context, args []string) int {
+	root := w.root()
+	root.SetArgs(args)
+	root.SetOut(w.Stdout)
+	root.SetErr(w.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	var f *failure
+	if !errors.As(err, &f) { // cobra's own: flags, arguments, verbs
+		fmt.Fprintf(w.Stderr, "keywatch: error: %v\nkeywatch: hint: `keywatch --help` lists verbs and flags\n", err)
+		return ExitUsage
+	}
+	if !f.said {
+		w.complain(f.err)
+	}
+	return f.status
+}
+
+// complain writes an error of the environment, with its hint.
+func (w *World) complain(err error) {
+	fmt.Fprintf(w.Stderr, "keywatch: error: %v\n", err)
+	if w.Hint == nil {
+		return
+	}
+	if hint := w.Hint(err); hint != "" {
+		fmt.Fprintf(w.Stderr, "keywatch: hint: %s\n", hint)
+	}
+}
+
+func (w *World) note(kind, format string, args ...any) {
+	fmt.Fprintf(w.Stderr, "keywatch: %s: %s\n", kind, fmt.Sprintf(format, args...))
+}
+
+// say writes problems to stderr: those with a place as `file:line:col: …` with
+// the line, the others in the program's voice.
+func (w *World) say(problems diag.List, c *config.Config) {
+	for _, p := range problems {
+		if p.Pos.File != "" {
+			diag.List{p}.Print(w.Stderr, c.File, c.Source)
+			continue
+		}
+		w.note(p.Severity.String(), "%s [%s]", p.Message, p.Code)
+	}
+}
+
+func (w *World) root() *cobra.Command {
+	var o options
+	root := &cobra.Command{
+		Use:   "keywatch",
+		Short: "anomaly alarms for every KMS key that matches a tag rule",
+		Long: `keywatch reads the KMS keys of an account, matches each against tag rules, and
+deploys CloudWatch anomaly alarms on the usage of each key that matches.
+
+Without a verb it is the CDK app: it reads the account and writes the CloudFormation
+templates. You rarely call that yourself; the CDK CLI does:
+
+  npx cdk diff                    what would change
+  npx cdk deploy --all            deploy
+
+The verbs answer questions and never deploy:
+
+  keywatch validate               is the config right?
+  keywatch plan                   what would be deployed, and what does it cost?
+  keywatch explain alias/orders   why has this key these alarms, or none?
+  keywatch coverage               has each watched key its alarms? (a gate)
+
+The config is found in this order: -c keywatch:config=PATH, --config PATH,
+$KEYWATCH_CONFIG, ./keywatch.yaml, config/keywatch.yaml.
+
+Exit status: 0 fine; 1 problems in the config, or a gate failed; 2 bad usage;
+3 the environment failed (AWS, files, Node.js).`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return w.synth(cmd.Context(), &o) },
+	}
+	root.PersistentFlags().StringVar(&o.config, "config", "", "config file (context: keywatch:config)")
+	root.PersistentFlags().StringArrayVarP(&o.context, "context", "c", nil, "context value keywatch:NAME=VALUE, as for cdk; may be repeated")
+	root.PersistentFlags().BoolVar(&o.firstDeploy, "first-deploy", false, "nothing is deployed yet: allow several alarm stacks (context: keywatch:firstDeploy)")
+	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.versionCommand())
+	root.CompletionOptions.HiddenDefaultCmd = true
+	return root
+}
+
+func (w *World) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(w.Stdout, "keywatch %s\n", w.Version)
+			return output(err)
+		},
+	}
+}
+
+// output is the failure of writing a result.
+func output(err error) error {
+	if err == nil {
+		return nil
+	}
+	return environment(fmt.Errorf("write the result: %w", err))
+}
+
+// timeout bounds one run's reading of AWS. An account with 100,000 keys needs
+// some minutes at the published quotas.
+const timeout = 30 * time.Minute

@@ -1,0 +1,34 @@
+package coverage
+
+import "time"
+
+// Alarm is one metric alarm that exists in CloudWatch, whoever made it, as
+// DescribeAlarms tells it. An alarm on a single metric (MetricName instead of
+// Metrics) has one query.
+type Alarm struct {
+	Name           string
+	ARN            string
+	ActionsEnabled bool
+	Queries        []Query
+	// ThresholdMetricID names the band of an anomaly alarm; Threshold is set
+	// on a static one.
+	ThresholdMetricID string
+	Threshold         *float64
+	Operator          string
+	EvaluationPeriods int
+	DatapointsToAlarm int
+	TreatMissingData  string
+}
+
+// Query is one metric or expression of an Alarm.
+type Query struct {
+	ID         string
+	Namespace  string
+	MetricName string
+	// Dimensions by name.
+	Dimensions map[string]string
+	Statistic  string
+	Period     time.Duration
+	Expression string
+	ReturnData bool
+}

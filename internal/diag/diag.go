@@ -1,0 +1,167 @@
+// Package diag is how keywatch tells a user what is wrong with their input: one
+// problem type, one order, one text form.
+//
+// It knows no YAML, no AWS and no rules. Start reading at [Problem].
+package diag
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// Severity separates what stops keywatch from what it only remarks.
+type Severity int
+
+const (
+	Error Severity = iota
+	Warning
+)
+
+func (s Severity) String() string {
+	if s == Warning {
+		return "warning"
+	}
+	return "error"
+}
+
+// Pos is a place in the user's input. Line and Col count from 1; 0 means that
+// File is no file with lines, such as a context value.
+type Pos struct {
+	File string
+	Line int
+	Col  int
+}
+
+func (p Pos) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
+}
+
+// Problem is one thing that is wrong, where, and with which code; every code
+// has an entry in docs/codes.md.
+type Problem struct {
+	Pos      Pos
+	Severity Severity
+	Message  string
+	Code     string
+}
+
+// String is `file:line:col: message [code]`; a warning says so.
+func (p Problem) String() string {
+	label := ""
+	if p.Severity == Warning {
+		label = "warning: "
+	}
+	at := p.Pos.String()
+	if at != "" {
+		at += ": "
+	}
+	return fmt.Sprintf("%s%s%s [%s]", at, label, p.Message, p.Code)
+}
+
+// List is a set of problems. As an error it is all of them, a line each.
+type List []Problem
+
+// Add appends an error.
+func (l *List) Add(pos Pos, code, format string, args ...any) {
+	*l = append(*l, Problem{Pos: pos, Message: fmt.Sprintf(format, args...), Code: code})
+}
+
+// Warn appends a warning.
+func (l *List) Warn(pos Pos, code, format string, args ...any) {
+	*l = append(*l, Problem{Pos: pos, Severity: Warning, Message: fmt.Sprintf(format, args...), Code: code})
+}
+
+// Sort orders by place, then severity, code and text, and drops repetitions.
+func (l *List) Sort() {
+	slices.SortFunc(*l, func(a, b Problem) int {
+		return cmp.Or(
+			cmp.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col),
+			cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message),
+		)
+	})
+	*l = slices.Compact(*l)
+}
+
+// Errors returns the problems that are no warnings.
+func (l List) Errors() List { return l.of(Error) }
+
+// Warnings returns the warnings.
+func (l List) Warnings() List { return l.of(Warning) }
+
+func (l List) of(s Severity) List {
+	var out List
+	for _, p := range l {
+		if p.Severity == s {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (l List) Error() string {
+	lines := make([]string, len(l))
+	for i, p := range l {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Err is the list as an error if it holds any error, else nil.
+func (l List) Err() error {
+	if len(l.Errors()) == 0 {
+		return nil
+	}
+	return l
+}
+
+// maxSnippet keeps a quoted source line within a terminal.
+const maxSnippet = 100
+
+// Print writes each problem, and below it the line of the source with a caret
+// where it is. source is the text of the file that positions refer to; other
+// files get no snippet.
+func (l List) Print(w io.Writer, file string, source []byte) {
+	lines := strings.Split(string(source), "\n")
+	for _, p := range l {
+		fmt.Fprintln(w, p)
+		if p.Pos.File != file || p.Pos.Line < 1 || p.Pos.Line > len(lines) || p.Pos.Col < 1 {
+			continue
+		}
+		line := strings.TrimRight(lines[p.Pos.Line-1], "\r")
+		if line == "" || utf8.RuneCountInString(line) > maxSnippet || p.Pos.Col > utf8.RuneCountInString(line)+1 {
+			continue
+		}
+		// A tab in front of the caret keeps it below its character.
+		indent := []rune(line)[:p.Pos.Col-1]
+		for i, r := range indent {
+			if r != '\t' {
+				indent[i] = ' '
+			}
+		}
+		fmt.Fprintf(w, "    %s\n    %s^\n", line, string(indent))
+	}
+}
+
+// DidYouMean is `; did you mean "x"?` for the allowed word nearest to got, or
+// "" when none is near.
+func DidYouMean(got string, allowed []string) string {
+	best, distance := "", 1+max(1, utf8.RuneCountInString(got)/3)
+	for _, a := range allowed {
+		if d := levenshtein.ComputeDistance(strings.ToLower(got), strings.ToLower(a)); d < distance || d == distance && a < best {
+			best, distance = a, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}

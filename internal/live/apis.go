@@ -1,0 +1,55 @@
+package live
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// The interfaces below are all that this package may ask of AWS: their method
+// sets are the IAM policy, and a test holds them against [SynthActions] and
+// [CoverageActions]. All of it only reads.
+
+type kmsAPI interface {
+	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
+	ListAliases(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
+	ListKeys(context.Context, *kms.ListKeysInput, ...func(*kms.Options)) (*kms.ListKeysOutput, error)
+	ListResourceTags(context.Context, *kms.ListResourceTagsInput, ...func(*kms.Options)) (*kms.ListResourceTagsOutput, error)
+}
+
+type stsAPI interface {
+	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
+}
+
+type cloudwatchAPI interface {
+	DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
+}
+
+// The API actions as IAM spells them.
+const (
+	opGetCallerIdentity = "sts:GetCallerIdentity"
+	opListKeys          = "kms:ListKeys"
+	opListAliases       = "kms:ListAliases"
+	opDescribeKey       = "kms:DescribeKey"
+	opListResourceTags  = "kms:ListResourceTags"
+	opDescribeAlarms    = "cloudwatch:DescribeAlarms"
+)
+
+// SynthActions returns the API actions that reading the inventory can call,
+// sorted. kms:DescribeKey and kms:ListResourceTags are also subject to each
+// key's policy; sts:GetCallerIdentity needs no permission at all
+// ("GetCallerIdentity", STS API Reference) and is listed for completeness.
+func SynthActions() []string {
+	return []string{opDescribeKey, opListAliases, opListKeys, opListResourceTags, opGetCallerIdentity}
+}
+
+// CoverageActions returns the API actions that a coverage check can call: those
+// of [SynthActions] and reading the alarms, sorted.
+func CoverageActions() []string {
+	actions := append(SynthActions(), opDescribeAlarms)
+	slices.Sort(actions)
+	return actions
+}

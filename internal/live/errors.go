@@ -1,0 +1,451 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os/exec"
+	"strings"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Class is what kind of trouble an [Error] is, so that callers need not read
+// its text.
+type Class string
+
+const (
+	// NoRegion: neither options, environment nor profile name a region.
+	NoRegion Class = "no-region"
+	// NoCredentials: there are none, or AWS does not accept them.
+	NoCredentials Class = "no-credentials"
+	// ExpiredCredentials: they were good once.
+	ExpiredCredentials Class = "expired-credentials"
+	// AccessDenied: good credentials without the permission.
+	AccessDenied Class = "access-denied"
+	// Throttled: AWS asked to slow down, to the last attempt.
+	Throttled Class = "throttled"
+	// Network: there was no answer, or not one of AWS.
+	Network Class = "network"
+	// Incomplete: answers that contradict each other or lack a part, so that
+	// nobody can say whether they are all.
+	Incomplete Class = "incomplete"
+	// Other: everything else, errors inside AWS and cancellation among them.
+	Other Class = "other"
+)
+
+// Error is why something could not be read. It reads like
+//
+//	list keys in eu-west-1 as 111122223333: AccessDeniedException: …
+//
+// and never holds a secret: what AWS or a credential process says is left out
+// where it may repeat one.
+type Error struct {
+	// Operation as IAM spells it, "kms:ListKeys"; "config" when it is the AWS
+	// configuration that could not be read.
+	Operation string
+	// Resource is the key ID, for operations on one key.
+	Resource string
+	// Account is empty while it is not known.
+	Account string
+	Region  string
+	Class   Class
+	Err     error
+	// Hint says how to fix it: a sentence without a final period, or empty.
+	Hint string
+}
+
+// opLoadConfig is the Error.Operation of what happens before any call.
+const opLoadConfig = "config"
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(action(e.Operation))
+	if e.Resource != "" {
+		b.WriteString(" " + e.Resource)
+	}
+	if e.Region != "" {
+		b.WriteString(" in " + e.Region)
+	}
+	if e.Account != "" {
+		b.WriteString(" as " + e.Account)
+	}
+	return b.String() + ": " + cause(e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+func action(operation string) string {
+	switch operation {
+	case opLoadConfig:
+		return "read AWS configuration"
+	case opGetCallerIdentity:
+		return "get caller identity"
+	case opListKeys:
+		return "list keys"
+	case opListAliases:
+		return "list aliases"
+	case opDescribeKey:
+		return "describe key"
+	case opListResourceTags:
+		return "list tags of key"
+	case opDescribeAlarms:
+		return "describe alarms"
+	}
+	return operation
+}
+
+// fail makes the one kind of error that leaves this package.
+func (s *Session) fail(operation, resource string, err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e
+	}
+	class := classify(err)
+	return &Error{
+		Operation: operation,
+		Resource:  resource,
+		Account:   s.account(),
+		Region:    s.region,
+		Class:     class,
+		Err:       err,
+		Hint:      hint(operation, class, err),
+	}
+}
+
+// contradiction is an answer that cannot be the whole truth.
+type contradiction struct{ error }
+
+func (c contradiction) Unwrap() error { return errors.Unwrap(c.error) }
+
+func incomplete(format string, args ...any) error {
+	return contradiction{fmt.Errorf(format, args...)}
+}
+
+// credentials marks the errors of the credential chain. The SDK resolves
+// credentials inside each call, and without the mark a denied sts:AssumeRole
+// would look like a denied kms:DescribeKey.
+type credentials struct{ aws.CredentialsProvider }
+
+// Retrieve implements aws.CredentialsProvider.
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	v, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, &credentialsError{withoutOutput(err)}
+	}
+	return v, nil
+}
+
+type credentialsError struct{ err error }
+
+func (e *credentialsError) Error() string { return "no usable AWS credentials: " + e.reason() }
+func (e *credentialsError) Unwrap() error { return e.err }
+
+// withoutOutput drops the output of a credential_process, which the SDK puts
+// into its error when it cannot parse it: there may be a secret in it.
+func withoutOutput(err error) error {
+	if p := (*processcreds.ProviderError)(nil); !errors.As(err, &p) {
+		return err
+	}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return fmt.Errorf("credential_process ended with %s", exit.ProcessState)
+	}
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return errors.New("credential_process did not print JSON")
+	}
+	return errors.New("credential_process gave no credentials")
+}
+
+func (e *credentialsError) reason() string {
+	if o := (*smithy.OperationError)(nil); errors.As(e.err, &o) && o.ServiceID == "ec2imds" {
+		// The instance role is the last of the chain; that there is none is
+		// not what the user needs to hear.
+		return "none in the environment, the AWS profile or an instance role"
+	}
+	if t := (*ssocreds.InvalidTokenError)(nil); errors.As(e.err, &t) {
+		return "the SSO session has expired or is invalid"
+	}
+	if a := smithy.APIError(nil); errors.As(e.err, &a) {
+		return apiText(a)
+	}
+	return strings.TrimPrefix(oneLine(e.err.Error()), "failed to refresh cached credentials, ")
+}
+
+// apiError returns the error that the called service itself answered.
+func apiError(err error) smithy.APIError {
+	if c := (*credentialsError)(nil); errors.As(err, &c) {
+		return nil
+	}
+	if c := (contradiction{}); errors.As(err, &c) {
+		return nil
+	}
+	if a := smithy.APIError(nil); errors.As(err, &a) {
+		return a
+	}
+	return nil
+}
+
+func isNotFound(err error) bool {
+	a := apiError(err)
+	return a != nil && a.ErrorCode() == "NotFoundException"
+}
+
+// isRefusal says whether KMS refuses to tell of one key: by its key policy, or
+// because of the key's state.
+func isRefusal(err error) bool {
+	a := apiError(err)
+	return a != nil && (codeClass(a.ErrorCode()) == AccessDenied || a.ErrorCode() == "KMSInvalidStateException")
+}
+
+// codeClass classifies error codes ("Common Errors", KMS, STS and CloudWatch API
+// References; the throttling codes are the SDK's).
+func codeClass(code string) Class {
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation":
+		return AccessDenied
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired",
+		"UnauthorizedException", "InvalidGrantException": // the latter two are SSO's
+		return ExpiredCredentials
+	case "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+		"NotAuthorized", "AuthFailure", "InvalidAccessKeyId", "OptInRequired":
+		return NoCredentials
+	case "InvalidMarkerException", "InvalidNextToken":
+		return Incomplete
+	}
+	if isSignature(code) {
+		return NoCredentials
+	}
+	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
+		return Throttled
+	}
+	return Other
+}
+
+// isSignature names the codes whose messages repeat the signed request, session
+// token included.
+func isSignature(code string) bool {
+	switch code {
+	case "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException":
+		return true
+	}
+	return false
+}
+
+func classify(err error) Class {
+	if errors.Is(err, context.Canceled) {
+		return Other
+	}
+	if c := (contradiction{}); errors.As(err, &c) {
+		return Incomplete
+	}
+	if c := (*credentialsError)(nil); errors.As(err, &c) {
+		return classifyCredentials(c.err)
+	}
+	if isConfig(err) {
+		return NoCredentials
+	}
+	if m := (*aws.MissingRegionError)(nil); errors.As(err, &m) {
+		return NoRegion
+	}
+	if a := apiError(err); a != nil {
+		return codeClass(a.ErrorCode())
+	}
+	if isNetwork(err) || isGarbled(err) && !isServerError(err) {
+		return Network
+	}
+	return Other
+}
+
+func classifyCredentials(err error) Class {
+	if o := (*smithy.OperationError)(nil); errors.As(err, &o) && o.ServiceID == "ec2imds" {
+		return NoCredentials
+	}
+	if t := (*ssocreds.InvalidTokenError)(nil); errors.As(err, &t) {
+		return ExpiredCredentials
+	}
+	if a := smithy.APIError(nil); errors.As(err, &a) {
+		if c := codeClass(a.ErrorCode()); c != Other {
+			return c
+		}
+	}
+	if isNetwork(err) {
+		return Network
+	}
+	return NoCredentials
+}
+
+// isConfig says whether the profile cannot give credentials as it is written.
+func isConfig(err error) bool {
+	return errors.As(err, new(config.SharedConfigProfileNotExistError)) ||
+		errors.As(err, new(config.SharedConfigAssumeRoleError)) ||
+		errors.As(err, new(config.CredentialRequiresARNError)) ||
+		errors.As(err, new(config.AssumeRoleTokenProviderNotSetError))
+}
+
+func isNetwork(err error) bool {
+	var send *smithyhttp.RequestSendError
+	var netErr net.Error
+	return errors.As(err, &send) || errors.As(err, &netErr) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isGarbled says whether there was an answer that no AWS service gives.
+func isGarbled(err error) bool {
+	return errors.As(err, new(*smithy.DeserializationError))
+}
+
+func isServerError(err error) bool { return status(err) >= 500 }
+
+func status(err error) int {
+	if r := (*smithyhttp.ResponseError)(nil); errors.As(err, &r) && r.Response != nil {
+		return r.HTTPStatusCode()
+	}
+	return 0
+}
+
+// cause says what went wrong in one line, without the SDK's layers.
+func cause(err error) string {
+	text := causeText(err)
+	if m := (*retry.MaxAttemptsError)(nil); errors.As(err, &m) && m.Attempt > 1 {
+		return fmt.Sprintf("%s (%d attempts)", text, m.Attempt)
+	}
+	return text
+}
+
+func causeText(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "canceled"
+	}
+	if c := (*credentialsError)(nil); errors.As(err, &c) {
+		return c.Error()
+	}
+	if a := apiError(err); a != nil {
+		return apiText(a)
+	}
+	if m := (*aws.MissingRegionError)(nil); errors.As(err, &m) {
+		return "no region is set"
+	}
+	if isConfig(err) {
+		return configText(err)
+	}
+	if isNetwork(err) {
+		return networkText(err)
+	}
+	if isGarbled(err) {
+		return fmt.Sprintf("the answer is not one of AWS (HTTP status %d)", status(err))
+	}
+	return oneLine(err.Error())
+}
+
+func apiText(a smithy.APIError) string {
+	message := oneLine(a.ErrorMessage())
+	if isSignature(a.ErrorCode()) {
+		message = "AWS does not accept the request's signature"
+	}
+	if message == "" || message == a.ErrorCode() {
+		return a.ErrorCode()
+	}
+	return a.ErrorCode() + ": " + message
+}
+
+func configText(err error) string {
+	if p := (config.SharedConfigProfileNotExistError{}); errors.As(err, &p) {
+		return fmt.Sprintf("there is no profile %q", p.Profile)
+	}
+	if errors.As(err, new(config.AssumeRoleTokenProviderNotSetError)) {
+		return "the profile's role wants an MFA code, which keywatch does not ask for"
+	}
+	return oneLine(err.Error())
+}
+
+func networkText(err error) string {
+	var netErr net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netErr) && netErr.Timeout() {
+		return "no answer in time"
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the connection was closed before the answer was complete"
+	}
+	// url.Error repeats the whole URL, which says nothing here.
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		return oneLine(u.Err.Error())
+	}
+	if netErr != nil {
+		return oneLine(netErr.Error())
+	}
+	return oneLine(err.Error())
+}
+
+// maxCause bounds foreign text in an error, in characters.
+const maxCause = 600
+
+// oneLine makes foreign text fit into a line of ours: no control characters, no
+// final period, not endless.
+func oneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }), " ")
+	s = strings.TrimSuffix(s, ".")
+	if r := []rune(s); len(r) > maxCause {
+		return string(r[:maxCause]) + "…"
+	}
+	return s
+}
+
+// hint says what to do about it.
+func hint(operation string, class Class, err error) string {
+	inCredentials := errors.As(err, new(*credentialsError))
+	switch class {
+	case NoRegion:
+		return "set AWS_REGION, or `region` in the profile that AWS_PROFILE names"
+	case NoCredentials:
+		if errors.As(err, new(config.AssumeRoleTokenProviderNotSetError)) {
+			return "get temporary credentials for the profile with another tool and put them into AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+		}
+		if a := apiError(err); a != nil {
+			return "check that AWS_PROFILE or AWS_ACCESS_KEY_ID names the right credentials, that the account may use the region, and that the clock is right"
+		}
+		return "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `cdk --profile` does not reach the app's own AWS calls, so export AWS_PROFILE as well"
+	case ExpiredCredentials:
+		return "run `aws sso login` or renew the credentials the way you got them, then repeat the command"
+	case AccessDenied:
+		if inCredentials {
+			return "the role of the AWS profile may not be assumed with the credentials it names: check AWS_PROFILE and the role's trust policy"
+		}
+		return accessHint(operation)
+	case Throttled:
+		return "others use up the account's request quota: repeat the command when it is quieter, or set AWS_MAX_ATTEMPTS above 8"
+	case Network:
+		return "check the network, the proxy settings, the region's name and AWS_ENDPOINT_URL"
+	case Incomplete:
+		return "repeat the command; keywatch never goes on with a part of the keys"
+	}
+	if isServerError(err) {
+		return "repeat the command; https://health.aws.amazon.com shows whether AWS has trouble"
+	}
+	return ""
+}
+
+func accessHint(operation string) string {
+	verb := "synth"
+	if operation == opDescribeAlarms {
+		verb = "coverage"
+	}
+	return fmt.Sprintf("allow %s on * for this identity; the README lists the policy that %s needs", operation, verb)
+}
+
+// Hint is the hint of the [Error] in err, or "".
+func Hint(err error) string {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
+}

@@ -1,0 +1,435 @@
+// Package plan turns decisions into what is to be deployed: the alarms of each
+// key, the stack that each lives in, the dashboard, and the price.
+//
+// It is pure: no I/O, no clock, no network. Everything after it either reports
+// a [Plan] or draws its Deployment. Start reading at [Build]; placement is in
+// place.go, prices in price.go.
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"keywatch/config"
+	"keywatch/constructs/spec"
+	"keywatch/internal/diag"
+	"keywatch/internal/inventory"
+	"keywatch/internal/naming"
+	"keywatch/internal/rules"
+)
+
+// Options are what a plan depends on besides config and inventory.
+type Options struct {
+	Places Places
+	// FirstDeploy says that nothing is deployed yet, so that unknown places
+	// are no danger.
+	FirstDeploy bool
+	// Fill is DefaultFill unless set.
+	Fill Fill
+	// Trace records every step of every decision.
+	Trace bool
+}
+
+// Plan is the answer for one environment.
+type Plan struct {
+	Config    *config.Config
+	Inventory *inventory.Inventory
+	// Deployment is what to draw; only to be drawn if Problems has no errors.
+	Deployment spec.Deployment
+	// Keys has an entry for every key of the inventory, in its order.
+	Keys []Key
+	// Rules has an entry for every rule of the config, in its order.
+	Rules  []RuleTotal
+	Totals Totals
+	// Problems are errors that forbid a deployment, and warnings. Sorted.
+	Problems diag.List
+}
+
+// Key is what becomes of one key.
+type Key struct {
+	*inventory.Key
+	Decision rules.Decision
+	// Rule names the rules of the decision, joined by ", ".
+	Rule  string
+	Units []PlacedUnit
+	// Notes are operations that a rule names and the key cannot do.
+	Notes []string
+}
+
+// PlacedUnit is a unit with its stack; empty when it could not be placed.
+type PlacedUnit struct {
+	spec.Unit
+	Stack string
+}
+
+// Covered says whether a watched key gets any alarm.
+func (k *Key) Covered() bool { return len(k.Units) > 0 }
+
+// RuleTotal is what one rule makes.
+type RuleTotal struct {
+	Name       string
+	Watch      bool
+	Keys       int // that the rule decides or adds to
+	Anomaly    int // alarms
+	Threshold  int // alarms
+	MonthlyUSD config.USD
+
+	actions spec.Actions // filled for this environment
+}
+
+// Alarms is the number of alarms of both kinds.
+func (r RuleTotal) Alarms() int { return r.Anomaly + r.Threshold }
+
+// Totals is what the environment gets.
+type Totals struct {
+	Keys      int // of the inventory
+	Watched   int
+	Alarms    int
+	Detectors int
+	Stacks    int // alarm stacks
+	Dashboard int // 0 or 1
+	// MonthlyUSD includes the dashboard's, which is free among the first three
+	// of an account.
+	MonthlyUSD config.USD
+}
+
+// DashboardUSD is the price of the dashboard, 0 without one.
+func (p *Plan) DashboardUSD() config.USD { return config.USD(p.Totals.Dashboard) * priceDashboard }
+
+// AlarmsByKind is the number of anomaly and of static alarms.
+func (p *Plan) AlarmsByKind() (anomaly, static int) {
+	for _, r := range p.Rules {
+		anomaly += r.Anomaly
+		static += r.Threshold
+	}
+	return anomaly, static
+}
+
+// Build decides for every key of the inventory, makes and places the alarms,
+// adds up and checks the limits. It always returns a whole plan; whether it may
+// be deployed is in its Problems.
+func Build(c *config.Config, inv *inventory.Inventory, o Options) *Plan {
+	if o.Fill == (Fill{}) {
+		o.Fill = DefaultFill
+	}
+	b := builder{
+		options: o,
+		names:   naming.Deployment(c.Name),
+		plan: &Plan{
+			Config: c, Inventory: inv,
+			Keys:       make([]Key, len(inv.Keys)),
+			Deployment: spec.Deployment{Name: c.Name, Account: inv.Account, Region: inv.Region, Partition: inv.Partition},
+		},
+	}
+	b.fillActions()
+	b.decide()
+	b.place()
+	b.dashboard()
+	b.checkNames()
+	b.checkGates()
+	b.checkLimits()
+	b.plan.Problems.Sort()
+	return b.plan
+}
+
+type builder struct {
+	options Options
+	names   naming.Deployment
+	plan    *Plan
+}
+
+func (b *builder) fillActions() {
+	p := b.plan
+	at := config.Place{Partition: p.Inventory.Partition, Region: p.Inventory.Region, Account: p.Inventory.Account}
+	for _, r := range p.Config.Rules {
+		actions, problems := r.Actions.Fill(at)
+		p.Problems = append(p.Problems, problems...)
+		p.Rules = append(p.Rules, RuleTotal{Name: r.Name, Watch: r.Watch, actions: actions})
+	}
+}
+
+func (b *builder) decide() {
+	p := b.plan
+	engine := rules.New(p.Config.Rules)
+	decide := engine.Decide
+	if b.options.Trace {
+		decide = engine.Explain
+	}
+	p.Totals.Keys = len(p.Keys)
+	for i := range p.Keys {
+		k := &p.Keys[i]
+		k.Key = &p.Inventory.Keys[i]
+		k.Decision = decide(k.Key)
+		k.Rule = engine.Names(k.Decision.Rules)
+		for _, r := range k.Decision.Rules {
+			p.Rules[r].Keys++
+		}
+		if k.Decision.Status != rules.Watched {
+			continue
+		}
+		p.Totals.Watched++
+		b.watch(k)
+		b.count(k)
+	}
+}
+
+// watch makes the units of a key from each rule that applies.
+func (b *builder) watch(k *Key) {
+	key := spec.Key{ARN: k.ARN, Alias: k.Alias(), Usage: k.Usage, Spec: k.Spec}
+	owner := map[string]string{} // alarm ID → rule
+	var units []spec.Unit
+	for _, i := range k.Decision.Rules {
+		r := &b.plan.Config.Rules[i]
+		for _, u := range spec.Expand(key, b.watchOf(k, r, i), b.names) {
+			at := slices.IndexFunc(units, func(have spec.Unit) bool { return have.ID == u.ID })
+			if at < 0 {
+				units = append(units, u)
+			} else {
+				for _, clash := range units[at].Merge(u) {
+					b.plan.Problems.Add(r.Pos, "duplicate-alarm", "rules %q and %q both make the %s alarm %q on %s of key %s; give one of them another id, or drop continue: true",
+						owner[clash.ID], r.Name, clash.Kind, clash.AlarmID, spec.JoinOperations(clash.Operations, "+"), k.ARN)
+				}
+			}
+			for _, a := range u.Alarms {
+				if _, taken := owner[a.ID]; !taken {
+					owner[a.ID] = r.Name
+					b.charge(i, a)
+				}
+			}
+		}
+	}
+	slices.SortFunc(units, func(a, b spec.Unit) int { return cmp.Compare(a.ID, b.ID) })
+	k.Units = make([]PlacedUnit, len(units))
+	for i, u := range units {
+		k.Units[i] = PlacedUnit{Unit: u}
+	}
+	if len(units) == 0 {
+		k.Decision.Reason = fmt.Sprintf("the key (%s, %s) can do none of the operations that rule %q names", k.Usage, k.Spec, k.Rule)
+		b.plan.Problems.Warn(b.plan.Config.Rules[k.Decision.Rules[0]].Pos, "no-operation", "rule %q leaves key %s without an alarm: %s", k.Rule, k.ARN, k.Decision.Reason)
+	}
+}
+
+// watchOf is what a rule wants for a key, without what the key cannot do.
+func (b *builder) watchOf(k *Key, r *config.Rule, index int) spec.Watch {
+	w := spec.Watch{
+		Actions:   b.plan.Rules[index].actions,
+		Detectors: b.plan.Config.DetectorsManaged,
+		Origin:    fmt.Sprintf("Rule %s of keywatch deployment %s.", r.Name, b.names),
+	}
+	can, _ := spec.Applicable(k.Usage, k.Spec)
+	switch r.Operations.Scope {
+	case config.Core:
+		w.Operations, _ = spec.Core(k.Usage, k.Spec)
+	case config.Applicable:
+		w.Operations = can
+	default:
+		w.Operations = b.able(k, r, r.Operations.List, can)
+	}
+	if r.Anomaly != nil {
+		w.Anomalies = []spec.Anomaly{*r.Anomaly}
+	}
+	for _, t := range r.Thresholds {
+		t.Operations = b.able(k, r, t.Operations, can)
+		if len(t.Operations) > 0 {
+			w.Thresholds = append(w.Thresholds, t.Threshold)
+		}
+	}
+	return w
+}
+
+// able keeps the operations that the key can do and notes the others.
+func (b *builder) able(k *Key, r *config.Rule, wanted, can []spec.Operation) []spec.Operation {
+	var out []spec.Operation
+	for _, op := range wanted {
+		if slices.Contains(can, op) {
+			out = append(out, op)
+			continue
+		}
+		note := fmt.Sprintf("rule %q names %s, which a key of %s, %s cannot do", r.Name, op, k.Usage, k.Spec)
+		if !slices.Contains(k.Notes, note) {
+			k.Notes = append(k.Notes, note)
+		}
+	}
+	return out
+}
+
+func (b *builder) charge(rule int, a spec.Alarm) {
+	r := &b.plan.Rules[rule]
+	if a.Kind == spec.KindAnomaly {
+		r.Anomaly++
+	} else {
+		r.Threshold++
+	}
+	r.MonthlyUSD += MonthlyUSD(a)
+}
+
+func (b *builder) count(k *Key) {
+	for _, u := range k.Units {
+		b.plan.Totals.Alarms += len(u.Alarms)
+		b.plan.Totals.Detectors += len(u.Detectors)
+		for _, a := range u.Alarms {
+			b.plan.Totals.MonthlyUSD += MonthlyUSD(a)
+		}
+	}
+}
+
+func (b *builder) place() {
+	p := b.plan
+	var candidates []Candidate
+	for i := range p.Keys {
+		for _, u := range p.Keys[i].Units {
+			candidates = append(candidates, Candidate{
+				Unit: u.ID, Key: p.Keys[i].ARN,
+				Size: Size{Resources: u.Resources(), Bytes: u.TemplateBytes()},
+			})
+		}
+	}
+	known := b.options.Places
+	if !known.Known {
+		known = Places{}
+	}
+	placement, problems := Place(known, candidates, b.options.Fill, b.names.AlarmStack)
+	p.Problems = append(p.Problems, problems...)
+	if !known.Known && !b.options.FirstDeploy && len(placement.Stacks) > 1 {
+		p.Problems.Add(diag.Pos{}, "placement-unknown",
+			"this plan needs %d alarm stacks, and it is not known in which stack each deployed alarm lives, so a deploy could move alarms between stacks and lose them. If nothing is deployed yet under the name %q, say -c keywatch:firstDeploy=true; otherwise narrow the rules to what one stack holds (%s)",
+			len(placement.Stacks), p.Config.Name, b.options.Fill.New)
+	}
+	b.shards(placement)
+}
+
+// shards hands each stack its units, in the order of their IDs.
+func (b *builder) shards(placement Placement) {
+	p := b.plan
+	shards := make([]spec.Shard, len(placement.Stacks))
+	index := map[int]int{}
+	for i, n := range placement.Stacks {
+		index[n] = i
+		shards[i] = spec.Shard{
+			StackName:   b.names.AlarmStack(n),
+			Description: fmt.Sprintf("Alarms on the usage of KMS keys, made by keywatch (deployment %s, part %d)", b.names, n),
+		}
+	}
+	for i := range p.Keys {
+		for j := range p.Keys[i].Units {
+			u := &p.Keys[i].Units[j]
+			n, ok := placement.Units[u.ID]
+			if !ok {
+				continue
+			}
+			shard := &shards[index[n]]
+			u.Stack = shard.StackName
+			shard.Units = append(shard.Units, u.Unit)
+		}
+	}
+	for i := range shards {
+		slices.SortFunc(shards[i].Units, func(a, b spec.Unit) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	p.Deployment.Shards = shards
+	p.Totals.Stacks = len(shards)
+}
+
+func (b *builder) dashboard() {
+	p := b.plan
+	if p.Config.Dashboard == nil {
+		return
+	}
+	d := &spec.Dashboard{
+		StackName:   b.names.DashboardStack(),
+		Description: fmt.Sprintf("The busiest KMS keys, made by keywatch (deployment %s)", b.names),
+		Name:        b.names.Dashboard(p.Inventory.Region),
+		TopKeys:     p.Config.Dashboard.TopKeys,
+	}
+	for i := range p.Keys {
+		for _, u := range p.Keys[i].Units {
+			for _, a := range u.Alarms {
+				d.AlarmARNs = append(d.AlarmARNs, AlarmARN(p.Inventory, a.Name))
+			}
+		}
+	}
+	slices.Sort(d.AlarmARNs)
+	p.Deployment.Dashboard = d
+	p.Totals.Dashboard = 1
+	p.Totals.MonthlyUSD += p.DashboardUSD()
+}
+
+// checkNames makes sure that no alarm would overwrite another one: the name
+// is the primary ID of AWS::CloudWatch::Alarm.
+func (b *builder) checkNames() {
+	p := b.plan
+	owner := make(map[string]string, p.Totals.Alarms)
+	for i := range p.Keys {
+		for _, u := range p.Keys[i].Units {
+			for _, a := range u.Alarms {
+				if other, taken := owner[a.Name]; taken {
+					p.Problems.Add(diag.Pos{}, "name-clash", "keys %s and %s both need the alarm name %q; give one of the keys another alias", other, u.Key.ARN, a.Name)
+				}
+				owner[a.Name] = u.Key.ARN
+			}
+		}
+	}
+}
+
+// AlarmARN composes the ARN of an alarm ("Actions, resources, and condition
+// keys for Amazon CloudWatch", Service Authorization Reference).
+func AlarmARN(inv *inventory.Inventory, name string) string {
+	return strings.Join([]string{"arn", inv.Partition, "cloudwatch", inv.Region, inv.Account, "alarm", name}, ":")
+}
+
+// checkGates looks at unreadable keys and at rules and accounts without keys.
+func (b *builder) checkGates() {
+	p := b.plan
+	for i := range p.Keys {
+		k := &p.Keys[i]
+		if k.Decision.Status != rules.Unreadable {
+			continue
+		}
+		const format = "key %s could not be read and counts as not covered: %s; let this identity read it (key policy and IAM)"
+		if p.Config.Inventory.FailOnUnreadable {
+			p.Problems.Add(diag.Pos{}, "unreadable", format+", or set inventory.onUnreadable: warn to deploy without it", k.ARN, k.Decision.Reason)
+		} else {
+			p.Problems.Warn(diag.Pos{}, "unreadable", format, k.ARN, k.Decision.Reason)
+		}
+	}
+	for i, r := range p.Rules {
+		if r.Keys == 0 {
+			p.Problems.Warn(p.Config.Rules[i].Pos, "matches-nothing", "rule %q matches no key of %s in %s; `keywatch explain KEY` shows what a rule sees of a key", r.Name, p.Inventory.Account, p.Inventory.Region)
+		}
+	}
+	if p.Totals.Watched == 0 {
+		const format = "no key of %s in %s is watched: of %d keys, none matches a rule that watches"
+		if p.Config.RequireMatch {
+			p.Problems.Add(diag.Pos{}, "no-match", format+", and requireMatch is true", p.Inventory.Account, p.Inventory.Region, p.Totals.Keys)
+		} else {
+			p.Problems.Warn(diag.Pos{}, "no-match", format+"; the stacks hold no alarms", p.Inventory.Account, p.Inventory.Region, p.Totals.Keys)
+		}
+	}
+}
+
+func (b *builder) checkLimits() {
+	p, limits := b.plan, b.plan.Config.Limits
+	if p.Totals.Alarms > limits.Alarms {
+		p.Problems.Add(limits.AlarmsPos, "limit-alarms", "this plan makes %d alarms in %s, more than limits.alarms: %d (%s); raise limits.alarms here, or narrow the rules",
+			p.Totals.Alarms, p.Inventory.Region, limits.Alarms, b.perRule())
+	}
+	if p.Totals.MonthlyUSD > limits.MonthlyUSD {
+		p.Problems.Add(limits.MonthlyUSDPos, "limit-cost", "this plan costs %s a month in %s, more than limits.monthlyUSD: %s (%s; %s); raise limits.monthlyUSD here, or narrow the rules",
+			FormatUSD(p.Totals.MonthlyUSD), p.Inventory.Region, strings.TrimPrefix(FormatUSD(limits.MonthlyUSD), "$"), b.perRule(), PricesOf)
+	}
+}
+
+// perRule is the price of each rule that makes alarms, the dearest first.
+func (b *builder) perRule() string {
+	totals := slices.DeleteFunc(slices.Clone(b.plan.Rules), func(r RuleTotal) bool { return r.Alarms() == 0 })
+	slices.SortStableFunc(totals, func(a, b RuleTotal) int { return cmp.Compare(b.MonthlyUSD, a.MonthlyUSD) })
+	var parts []string
+	for _, r := range totals {
+		parts = append(parts, fmt.Sprintf("rule %s: %d alarms, %s", r.Name, r.Alarms(), FormatUSD(r.MonthlyUSD)))
+	}
+	if b.plan.Totals.Dashboard > 0 {
+		parts = append(parts, "dashboard: "+FormatUSD(b.plan.DashboardUSD()))
+	}
+	return strings.Join(parts, "; ")
+}

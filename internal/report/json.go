@@ -1,0 +1,98 @@
+package report
+
+import (
+	"encoding/json"
+	"io"
+
+	"keywatch/constructs/spec"
+	"keywatch/internal/coverage"
+	"keywatch/internal/rules"
+)
+
+// document is the one JSON object of plan, coverage and explain.
+type document struct {
+	SchemaVersion int      `json:"schemaVersion"`
+	Account       string   `json:"account"`
+	Region        string   `json:"region"`
+	Keys          []key    `json:"keys"`
+	Totals        *totals  `json:"totals,omitempty"`
+	Problems      []string `json:"problems"`
+}
+
+type key struct {
+	KeyARN  string            `json:"keyArn"`
+	Aliases []string          `json:"aliases"`
+	Status  coverage.Status   `json:"status"`
+	Rule    string            `json:"rule"`
+	Reason  string            `json:"reason"`
+	Notes   []string          `json:"notes,omitempty"`
+	Alarms  []alarm           `json:"alarms"`
+	Trace   []rules.RuleTrace `json:"trace,omitempty"`
+}
+
+type alarm struct {
+	Name       string           `json:"name"`
+	Operations []spec.Operation `json:"operations"`
+	Kind       spec.Kind        `json:"kind"`
+	ID         string           `json:"id"`
+	Stack      string           `json:"stack"`
+	// Only in coverage.
+	Present *bool  `json:"present,omitempty"`
+	By      string `json:"by,omitempty"`
+	Why     string `json:"why,omitempty"`
+}
+
+type totals struct {
+	Keys       int     `json:"keys"`
+	Alarms     int     `json:"alarms"`
+	MonthlyUSD float64 `json:"monthlyUSD"`
+}
+
+// Form says which parts a verb's JSON has.
+type Form struct {
+	Totals  bool // plan
+	Present bool // coverage
+}
+
+// JSON writes a report as one object, keys sorted by ARN.
+func JSON(w io.Writer, r *coverage.Report, f Form) error {
+	d := document{
+		SchemaVersion: 1,
+		Account:       r.Plan.Inventory.Account,
+		Region:        r.Plan.Inventory.Region,
+		Keys:          make([]key, len(r.Keys)),
+		Problems:      []string{},
+	}
+	for i := range r.Keys {
+		d.Keys[i] = jsonKey(&r.Keys[i], f)
+	}
+	for _, p := range r.Plan.Problems {
+		d.Problems = append(d.Problems, p.String())
+	}
+	if f.Totals {
+		t := r.Plan.Totals
+		d.Totals = &totals{Keys: t.Keys, Alarms: t.Alarms, MonthlyUSD: float64(t.MonthlyUSD) / 1e6}
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(d)
+}
+
+func jsonKey(k *coverage.Key, f Form) key {
+	out := key{
+		KeyARN: k.ARN, Aliases: []string{}, Status: k.Status, Rule: k.Rule, Reason: k.Reason,
+		Notes: k.Notes, Alarms: []alarm{}, Trace: k.Decision.Trace,
+	}
+	for _, a := range k.Aliases {
+		out.Aliases = append(out.Aliases, a.Name)
+	}
+	for _, a := range k.Alarms {
+		j := alarm{Name: a.Name, Operations: a.Operations, Kind: a.Kind, ID: a.AlarmID, Stack: a.Stack}
+		if f.Present {
+			j.Present, j.By, j.Why = &a.Present, a.By, a.Why
+		}
+		out.Alarms = append(out.Alarms, j)
+	}
+	return out
+}

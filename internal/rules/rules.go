@@ -1,0 +1,286 @@
+// Package rules decides for each key which rules apply: in order, the first
+// that matches ends it unless it says continue. Every key gets an answer with a
+// reason.
+//
+// It does not know what a rule makes (internal/plan does) and reads nothing.
+// Start reading at [Engine.Decide]; [Engine.Explain] is the same walk with a
+// record of every step.
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"keywatch/config"
+	"keywatch/constructs/spec"
+	"keywatch/internal/inventory"
+)
+
+// Status is what becomes of a key.
+type Status string
+
+const (
+	Watched     Status = "watched"
+	OutOfScope  Status = "out-of-scope" // a rule says watch: false
+	Unmatched   Status = "unmatched"
+	Unreadable  Status = "unreadable"
+	NotEligible Status = "not-eligible"
+)
+
+// Decision is the answer for one key.
+type Decision struct {
+	Status Status
+	// Rules are the indexes of the rules whose alarms the key gets, in order;
+	// with OutOfScope, the one that says so.
+	Rules []int
+	// Reason is why there are no alarms; empty for a watched key.
+	Reason string
+	// Trace is every rule that was asked, in order; only from Explain.
+	Trace []RuleTrace
+}
+
+// RuleTrace is what one rule said of a key.
+type RuleTrace struct {
+	Rule    string      `json:"rule"`
+	Matched bool        `json:"matched"`
+	Leaves  []LeafTrace `json:"leaves,omitempty"`
+	// Note says how the walk went on after a match.
+	Note string `json:"note,omitempty"`
+}
+
+// LeafTrace is what one leaf of a condition saw.
+type LeafTrace struct {
+	Condition string `json:"condition"`
+	Saw       string `json:"saw"`
+	OK        bool   `json:"ok"`
+}
+
+// Engine is a compiled rule set. It is not safe for concurrent use: it reuses
+// its working memory from key to key.
+type Engine struct {
+	rules []config.Rule
+	match []node
+	slots []string // the tag keys that any rule looks at, sorted
+	seen  []seen   // the current key's values, by slot
+}
+
+type seen struct {
+	value   string
+	present bool
+}
+
+// node is a condition with its tag key replaced by a slot.
+type node struct {
+	kind     config.ConditionKind
+	children []node
+	leaf     *config.Condition
+	slot     int
+	// known remembers what a pattern said of a value: few values are many.
+	known map[string]bool
+}
+
+// maxKnown bounds what a pattern remembers.
+const maxKnown = 4096
+
+// New compiles rules.
+func New(rules []config.Rule) *Engine {
+	e := &Engine{rules: rules}
+	for _, r := range rules {
+		e.collect(r.Match)
+	}
+	slices.Sort(e.slots)
+	e.slots = slices.Compact(e.slots)
+	e.seen = make([]seen, len(e.slots))
+	for _, r := range rules {
+		e.match = append(e.match, e.compile(r.Match))
+	}
+	return e
+}
+
+func (e *Engine) collect(c *config.Condition) {
+	if c.Kind == config.Tag {
+		e.slots = append(e.slots, c.Tag)
+	}
+	for _, child := range c.Children {
+		e.collect(child)
+	}
+}
+
+func (e *Engine) compile(c *config.Condition) node {
+	n := node{kind: c.Kind, leaf: c}
+	if c.Kind == config.Tag {
+		n.slot, _ = slices.BinarySearch(e.slots, c.Tag)
+		if c.Test == config.Regex || c.Test == config.GlobOf {
+			n.known = map[string]bool{}
+		}
+	}
+	for _, child := range c.Children {
+		n.children = append(n.children, e.compile(child))
+	}
+	return n
+}
+
+// Decide says what becomes of a key.
+func (e *Engine) Decide(k *inventory.Key) Decision { return e.walk(k, false) }
+
+// Explain is Decide with the trace.
+func (e *Engine) Explain(k *inventory.Key) Decision { return e.walk(k, true) }
+
+func (e *Engine) walk(k *inventory.Key, trace bool) Decision {
+	if d, final := ineligible(k); final {
+		return d
+	}
+	e.look(k)
+	var d Decision
+	for i := range e.rules {
+		r := &e.rules[i]
+		matched := e.match[i].eval(e.seen)
+		if trace {
+			d.Trace = append(d.Trace, e.trace(i, matched))
+		}
+		if !matched {
+			continue
+		}
+		if !r.Watch {
+			if len(d.Rules) == 0 {
+				d.Status, d.Rules = OutOfScope, []int{i}
+				d.Reason = fmt.Sprintf("rule %q says watch: false", r.Name)
+			}
+			break
+		}
+		d.Status, d.Rules = Watched, append(d.Rules, i)
+		if !r.Continue {
+			break
+		}
+	}
+	if d.Status == "" {
+		d.Status, d.Reason = Unmatched, "no rule matches"
+	}
+	return d
+}
+
+// ineligible answers for the keys that no rule is asked about.
+func ineligible(k *inventory.Key) (Decision, bool) {
+	no := func(format string, args ...any) (Decision, bool) {
+		return Decision{Status: NotEligible, Reason: fmt.Sprintf(format, args...)}, true
+	}
+	switch {
+	case k.Gone:
+		return no("the key was deleted while the inventory was read")
+	case k.Manager == "AWS":
+		return no("an AWS managed key: it cannot be tagged, so no rule can choose it")
+	case k.State == "PendingDeletion" || k.State == "PendingReplicaDeletion":
+		return no("the key state is %s", k.State)
+	case k.Unreadable != "":
+		return Decision{Status: Unreadable, Reason: k.Unreadable}, true
+	}
+	if _, known := spec.Applicable(k.Usage, k.Spec); !known {
+		return no("keywatch does not know the operations of key usage %q with key spec %q", k.Usage, k.Spec)
+	}
+	return Decision{}, false
+}
+
+// look puts the key's values into their slots; both sides are sorted.
+func (e *Engine) look(k *inventory.Key) {
+	t := 0
+	for s, key := range e.slots {
+		for t < len(k.Tags) && k.Tags[t].Key < key {
+			t++
+		}
+		if t < len(k.Tags) && k.Tags[t].Key == key {
+			e.seen[s] = seen{k.Tags[t].Value, true}
+		} else {
+			e.seen[s] = seen{}
+		}
+	}
+}
+
+func (n *node) eval(values []seen) bool {
+	switch n.kind {
+	case config.Every:
+		return true
+	case config.All:
+		for i := range n.children {
+			if !n.children[i].eval(values) {
+				return false
+			}
+		}
+		return true
+	case config.Any:
+		for i := range n.children {
+			if n.children[i].eval(values) {
+				return true
+			}
+		}
+		return false
+	case config.Not:
+		return !n.children[0].eval(values)
+	}
+	v := values[n.slot]
+	if n.known == nil || !v.present {
+		return n.leaf.MatchTag(v.value, v.present)
+	}
+	ok, found := n.known[v.value]
+	if !found {
+		ok = n.leaf.MatchTag(v.value, true)
+		if len(n.known) < maxKnown {
+			n.known[v.value] = ok
+		}
+	}
+	return ok
+}
+
+func (e *Engine) trace(i int, matched bool) RuleTrace {
+	r := &e.rules[i]
+	t := RuleTrace{Rule: r.Name, Matched: matched}
+	switch {
+	case matched && !r.Watch:
+		t.Note = "watch: false; no later rule is asked"
+	case matched && r.Continue:
+		t.Note = "continue: true; later rules are asked too"
+	case matched:
+		t.Note = "the first match decides; no later rule is asked"
+	}
+	e.leaves(&e.match[i], &t.Leaves)
+	return t
+}
+
+func (e *Engine) leaves(n *node, to *[]LeafTrace) {
+	switch n.kind {
+	case config.Every:
+		*to = append(*to, LeafTrace{Condition: "every key", Saw: "a key", OK: true})
+	case config.Tag:
+		v := e.seen[n.slot]
+		*to = append(*to, LeafTrace{Condition: n.leaf.String(), Saw: sawTag(n.leaf.Tag, v), OK: n.eval(e.seen)})
+	case config.Not:
+		// Read with its "not", as a leaf that holds or does not.
+		if child := &n.children[0]; child.kind == config.Tag {
+			v := e.seen[child.slot]
+			*to = append(*to, LeafTrace{Condition: n.leaf.String(), Saw: sawTag(child.leaf.Tag, v), OK: n.eval(e.seen)})
+			return
+		}
+		*to = append(*to, LeafTrace{Condition: n.leaf.String(), Saw: "see the parts", OK: n.eval(e.seen)})
+		e.leaves(&n.children[0], to)
+	default:
+		for i := range n.children {
+			e.leaves(&n.children[i], to)
+		}
+	}
+}
+
+func sawTag(key string, v seen) string {
+	if !v.present {
+		return "no tag " + key
+	}
+	return fmt.Sprintf("%s=%q", key, v.value)
+}
+
+// Names joins the names of rules, for a reader.
+func (e *Engine) Names(indexes []int) string {
+	names := make([]string, len(indexes))
+	for i, r := range indexes {
+		names[i] = e.rules[r].Name
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,40 @@
+// Keywatch deploys CloudWatch anomaly alarms on the usage of every KMS key that
+// matches a tag rule. This file only wires the real world to internal/cli;
+// start reading there.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"keywatch/constructs/spec"
+	"keywatch/internal/cli"
+	"keywatch/internal/live"
+	"keywatch/stacks"
+)
+
+// version is set by make build.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	world := cli.World{
+		Stdout: os.Stdout, Stderr: os.Stderr,
+		Getenv:   os.Getenv,
+		ReadFile: os.ReadFile,
+		Open: func(ctx context.Context, region string) (cli.Source, error) {
+			return live.Open(ctx, live.Options{Region: region, Now: time.Now})
+		},
+		Hint: live.Hint,
+		Synth: func(deployments []spec.Deployment, dir string) error {
+			return stacks.Synth(deployments, stacks.Options{Outdir: dir})
+		},
+		Version: version,
+	}
+	status := world.Run(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
+}

@@ -1,0 +1,14 @@
+// Package stacks draws decided deployments as CloudFormation stacks, into a
+// cloud assembly that the CDK CLI deploys: per environment the alarm stacks
+// and the stack of the dashboard.
+//
+// Here, and only here, a panic of jsii becomes an error, and the jsii runtime
+// is started and ended. The package decides nothing: which alarms there are,
+// in which stack, under which names, is in the [spec.Deployment] it is given.
+// It knows neither rules nor config nor AWS.
+//
+// Importing this package, or any package of the CDK, makes jsii unpack its
+// runtime into a temporary directory before main starts, even when nothing is
+// synthesised. So a program that imports it calls [Close] before it exits,
+// whatever it did. Start reading at [Synth].
+package stacks
