@@ -35,6 +35,7 @@ func main() {
 		Version: version,
 	}
 	status := world.Run(ctx, os.Args[1:])
+	stacks.Close()
 	stop()
 	os.Exit(status)
 }

@@ -65,7 +65,7 @@ func (p Place) refuse(arn string) string {
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] == "" || parts[5] == "" || strings.ContainsAny(arn, " \t\n\"'") {
 		return "is no ARN; write arn:{partition}:sns:{region}:{account}:TOPIC"
 	}
-	partition, service, region, account := parts[1], parts[2], parts[3], parts[4]
+	partition, service, region, account, resource := parts[1], parts[2], parts[3], parts[4], parts[5]
 	switch {
 	case partition != "{partition}" && !partitionPattern.MatchString(partition):
 		return fmt.Sprintf("has the partition %q; write {partition}, aws, aws-cn or aws-us-gov", partition)
@@ -77,8 +77,12 @@ func (p Place) refuse(arn string) string {
 		return "names no region; write {region}"
 	case p.Region != "" && region != "" && region != p.Region:
 		return fmt.Sprintf("is of the region %s, but CloudWatch only notifies within its own, %s; write {region}, or name a resource there", region, p.Region)
+	case account == "" && service == "sns":
+		return "names no account; write {account}"
 	case account != "" && account != "{account}" && !accountPattern.MatchString(account):
 		return fmt.Sprintf("has the account %q; an account ID has 12 digits: write {account}", account)
+	case service == "sns" && strings.Contains(resource, ":"):
+		return "is a subscription to a topic; name the topic itself, without what follows the last colon"
 	case service == "autoscaling":
 		return "is an Auto Scaling action, which an anomaly alarm cannot have; notify an SNS topic"
 	}

@@ -1,10 +1,8 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,12 +108,13 @@ func (c *Condition) String() string {
 // Limits of what one file may hold. KMS allows tag keys of 128 and tag values
 // of 256 characters (TagResource, KMS API Reference).
 const (
-	maxDepth       = 32
-	maxRegex       = 1000
-	maxTagKey      = 128
-	maxTagValue    = 256
-	conditionWords = "tag, all, any, not"
+	maxDepth    = 32
+	maxRegex    = 1000
+	maxTagKey   = 128
+	maxTagValue = 256
 )
+
+var conditionWords = []string{"tag", "all", "any", "not"}
 
 // condition reads a match: the word "every", one leaf, or all / any / not.
 func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
@@ -140,7 +139,7 @@ func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
 		return nil
 	}
 	keys := mappingKeys(n)
-	combiners := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k != "all" && k != "any" && k != "not" })
+	combiners := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k == "tag" || !slices.Contains(conditionWords, k) })
 	if len(combiners) > 0 {
 		if len(keys) > 1 {
 			d.fail(n, "two-conditions", "%s holds %s side by side; a condition is one leaf or one of all, any, not: put them below one \"all\"", where, strings.Join(keys, ", "))
@@ -151,9 +150,25 @@ func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
 	if slices.Contains(keys, "tag") || slices.ContainsFunc(keys, isTagTest) {
 		return d.leaf(n, where)
 	}
-	first := resolve(n.Content[0])
-	d.fail(first, "unknown-key", "unknown key %q in %s%s; a condition has one of: %s", first.Value, where, diag.DidYouMean(first.Value, []string{"tag", "all", "any", "not"}), conditionWords)
+	d.noCondition(n, where)
 	return nil
+}
+
+// noCondition answers a mapping that has none of a condition's words: mostly
+// {team: payments} or {every: true}.
+func (d *decoder) noCondition(n *yaml.Node, where string) {
+	key, value := resolve(n.Content[0]), resolve(n.Content[1])
+	switch {
+	case key.Kind != yaml.ScalarNode:
+		d.fail(key, "wrong-type", "a key of %s is %s; write a name", where, kindOf(key))
+	case key.Value == "every":
+		d.fail(key, "unknown-key", "every is a word and no key: write match: every to match each key")
+	case key.Value != "<<" && diag.Nearest(key.Value, conditionWords) == "" && value.Kind == yaml.ScalarNode:
+		d.fail(key, "unknown-key", "unknown key %q in %s; a condition has one of: %s; for a tag's value write {tag: %s, equals: %s}",
+			key.Value, where, strings.Join(conditionWords, ", "), key.Value, value.Value)
+	default:
+		d.unknownKey(key, where, "a condition has one of", conditionWords)
+	}
 }
 
 func isTagTest(k string) bool {
@@ -187,7 +202,7 @@ func (d *decoder) combination(n *yaml.Node, word, where string, depth int) *Cond
 	if c.Kind = All; word == "any" {
 		c.Kind = Any
 	}
-	whole := d.list(value, where, func(i int, item *yaml.Node) {
+	whole := d.list(value, where, "conditions, each beginning with -", func(i int, item *yaml.Node) {
 		if child := d.condition(item, fmt.Sprintf("%s[%d]", where, i), depth+1); child != nil {
 			c.Children = append(c.Children, child)
 		}
@@ -221,7 +236,7 @@ func (d *decoder) leaf(n *yaml.Node, where string) *Condition {
 		}
 	}
 	before := len(d.problems)
-	d.mapping(n, where, fields{
+	d.mapping(n, where, "a condition", fields{
 		"tag": required(func(v *yaml.Node) { c.Tag = d.tagKey(v, where+".tag") }),
 		"equals": test(Equals, func(v *yaml.Node) bool {
 			return one(Equals)(v) && d.possibleValue(v, where+".equals", c.Values[0])
@@ -273,7 +288,7 @@ func (d *decoder) possibleValue(n *yaml.Node, where, s string) bool {
 
 func (d *decoder) valueList(n *yaml.Node, where string, c *Condition) bool {
 	ok := true
-	whole := d.list(n, where, func(i int, item *yaml.Node) {
+	whole := d.list(n, where, "values, for example [a, b]", func(i int, item *yaml.Node) {
 		at := fmt.Sprintf("%s[%d]", where, i)
 		s, fine := d.text(item, at)
 		switch {
@@ -305,81 +320,4 @@ func (d *decoder) globPattern(n *yaml.Node, where string, c *Condition) bool {
 	}
 	c.glob = g
 	return true
-}
-
-func (d *decoder) regexPattern(n *yaml.Node, where string, c *Condition) bool {
-	pattern := c.Values[0]
-	if utf8.RuneCountInString(pattern) > maxRegex {
-		d.fail(n, "bad-regex", "%s has more than %d characters", where, maxRegex)
-		return false
-	}
-	// Checked bare first: a pattern such as "a)|(b" is only whole inside the
-	// anchoring group.
-	_, err := syntax.Parse(pattern, syntax.Perl)
-	if err == nil {
-		c.regex, err = regexp.Compile(`\A(?:` + pattern + `)\z`)
-	}
-	if err == nil {
-		return true
-	}
-	var bad *syntax.Error
-	if errors.As(err, &bad) {
-		at := max(0, strings.LastIndex(pattern, bad.Expr))
-		if bad.Expr == pattern {
-			at = wholePatternError(pattern, bad.Code)
-		}
-		d.fail(n, "bad-regex", "%s %q is wrong at character %d: %s%s", where, pattern, utf8.RuneCountInString(pattern[:at])+1, bad.Code, quoted(bad.Expr))
-		return false
-	}
-	d.fail(n, "bad-regex", "%s %q: %v", where, pattern, err)
-	return false
-}
-
-// wholePatternError finds the place of a mistake for which the parser gives
-// the whole pattern instead of the part.
-func wholePatternError(pattern string, code syntax.ErrorCode) int {
-	switch code {
-	case syntax.ErrMissingParen: // the last "(" that is never closed
-		var open []int
-		class := false
-		for i := 0; i < len(pattern); i++ {
-			switch c := pattern[i]; {
-			case c == '\\':
-				i++
-			case class:
-				class = c != ']'
-			case c == '[':
-				class = true
-			case c == '(':
-				open = append(open, i)
-			case c == ')' && len(open) > 0:
-				open = open[:len(open)-1]
-			}
-		}
-		if len(open) > 0 {
-			return open[len(open)-1]
-		}
-	case syntax.ErrUnexpectedParen: // the first ")" without a "("
-		depth := 0
-		for i := 0; i < len(pattern); i++ {
-			switch pattern[i] {
-			case '\\':
-				i++
-			case '(':
-				depth++
-			case ')':
-				if depth--; depth < 0 {
-					return i
-				}
-			}
-		}
-	}
-	return 0
-}
-
-func quoted(part string) string {
-	if part == "" {
-		return ""
-	}
-	return " in " + strconv.Quote(part)
 }

@@ -1,19 +1,27 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // contradictions reports every "all" that no value of one tag can satisfy, so
 // that a rule that can never match is an error and not silence. It proves, and
 // does not guess: a list of literal values is tried in full, a pair of patterns
 // is only compared with itself.
 func (d *decoder) contradictions(c *Condition) {
-	if c == nil {
-		return
+	if c != nil {
+		d.contradictionsIn(c, map[*Condition]bool{})
 	}
-	if c.Kind == All {
+}
+
+// contradictionsIn leaves out what is done: an "all" within an "all" is
+// looked at with the outer one.
+func (d *decoder) contradictionsIn(c *Condition, done map[*Condition]bool) {
+	if c.Kind == All && !done[c] {
 		byTag := map[string][]demand{}
 		var order []string
-		for _, m := range conjuncts(c) {
+		for _, m := range conjuncts(c, false, done) {
 			if len(byTag[m.leaf.Tag]) == 0 {
 				order = append(order, m.leaf.Tag)
 			}
@@ -21,18 +29,12 @@ func (d *decoder) contradictions(c *Condition) {
 		}
 		for _, tag := range order {
 			if clash := impossible(byTag[tag]); clash != "" {
-				d.problems.Add(c.Pos, "contradiction", "no value of tag %q satisfies all of this: %s; the rule could never match: use any, or drop one", tag, clash)
+				d.problems.Add(c.Pos, "contradiction", "no value of tag %q satisfies all of this: %s; this can never match: use any, or drop one", tag, clash)
 			}
 		}
-		for _, child := range c.Children {
-			if child.Kind != All { // flattened into this one above
-				d.contradictions(child)
-			}
-		}
-		return
 	}
 	for _, child := range c.Children {
-		d.contradictions(child)
+		d.contradictionsIn(child, done)
 	}
 }
 
@@ -53,21 +55,24 @@ func (m demand) admits(value string, present bool) bool {
 	return m.leaf.MatchTag(value, present) != m.not
 }
 
-// conjuncts are the leaves that an "all" demands, nested ones included. Those
-// below "any" demand nothing by themselves.
-func conjuncts(c *Condition) []demand {
-	var out []demand
-	for _, child := range c.Children {
-		switch {
-		case child.Kind == Tag:
-			out = append(out, demand{leaf: child})
-		case child.Kind == All:
-			out = append(out, conjuncts(child)...)
-		case child.Kind == Not && child.Children[0].Kind == Tag:
-			out = append(out, demand{leaf: child.Children[0], not: true})
+// conjuncts are the leaves that a condition demands, or with not forbids.
+// "all" demands each child, and not any forbids each; those below a plain "any"
+// demand nothing by themselves. Every "all" on the way is noted in done.
+func conjuncts(c *Condition, not bool, done map[*Condition]bool) []demand {
+	switch {
+	case c.Kind == Tag:
+		return []demand{{leaf: c, not: not}}
+	case c.Kind == Not:
+		return conjuncts(c.Children[0], !not, done)
+	case c.Kind == All && !not, c.Kind == Any && not, len(c.Children) == 1:
+		done[c] = done[c] || !not
+		var out []demand
+		for _, child := range c.Children {
+			out = append(out, conjuncts(child, not, done)...)
 		}
+		return out
 	}
-	return out
+	return nil
 }
 
 // impossible says which demands exclude each other, or "".
@@ -125,7 +130,7 @@ func excludesPresence(m demand) bool {
 }
 
 func sameTest(a, b *Condition) bool {
-	return a.Test == b.Test && a.Test != Exists && a.Values[0] == b.Values[0] && len(a.Values) == len(b.Values)
+	return a.Test == b.Test && a.Test != Exists && slices.Equal(a.Values, b.Values)
 }
 
 func join(demands []demand) string {

@@ -51,16 +51,18 @@ type fields map[string]field
 func optional(read func(*yaml.Node)) field { return field{read: read} }
 func required(read func(*yaml.Node)) field { return field{read: read, required: true} }
 
-// mapping reads the fields of a mapping. It reports what is no mapping, keys
-// that are unknown or double, and required ones that are missing.
-func (d *decoder) mapping(n *yaml.Node, where string, fs fields) bool {
+// mapping reads the fields of a mapping. It reports what is no mapping (want
+// says what it should be), keys that are unknown or double, and required ones
+// that are missing.
+func (d *decoder) mapping(n *yaml.Node, where, want string, fs fields) bool {
 	n = resolve(n)
 	if n.Kind != yaml.MappingNode {
-		d.wrongType(n, where, "a mapping")
+		d.wrongType(n, where, want)
 		return false
 	}
 	names := slices.Sorted(maps.Keys(fs))
 	seen := map[string]int{}
+	meant := map[string]bool{} // what unknown keys are slips of: not missing too
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := resolve(n.Content[i]), n.Content[i+1]
 		f, known := fs[key.Value]
@@ -71,29 +73,35 @@ func (d *decoder) mapping(n *yaml.Node, where string, fs fields) bool {
 		case double:
 			d.fail(key, "duplicate-key", "%q stands twice in %s, first in line %d; remove one", key.Value, where, first)
 			continue
-		case !known && key.Value == "<<":
-			d.fail(key, "unknown-key", "merge keys (<<) are not supported in %s; repeat the values, or use an alias for a whole value", where)
-			continue
 		case !known:
-			d.fail(key, "unknown-key", "unknown key %q in %s%s; allowed: %s", key.Value, where, diag.DidYouMean(key.Value, names), strings.Join(names, ", "))
+			meant[diag.Nearest(key.Value, names)] = true
+			d.unknownKey(key, where, "allowed", names)
 			continue
 		}
 		seen[key.Value] = key.Line
 		f.read(value)
 	}
 	for _, name := range names {
-		if _, there := seen[name]; fs[name].required && !there {
+		if _, there := seen[name]; fs[name].required && !there && !meant[name] {
 			d.fail(n, "missing-key", "%s lacks the required key %q", where, name)
 		}
 	}
 	return true
 }
 
-// list calls read for each item of a sequence.
-func (d *decoder) list(n *yaml.Node, where string, read func(i int, item *yaml.Node)) bool {
+func (d *decoder) unknownKey(key *yaml.Node, where, allowed string, names []string) {
+	if key.Value == "<<" {
+		d.fail(key, "unknown-key", "merge keys (<<) are not supported in %s; repeat the values, or use an alias for a whole value", where)
+		return
+	}
+	d.fail(key, "unknown-key", "unknown key %q in %s%s; %s: %s", key.Value, where, diag.DidYouMean(key.Value, names), allowed, strings.Join(names, ", "))
+}
+
+// list calls read for each item of a sequence; want says what it is a list of.
+func (d *decoder) list(n *yaml.Node, where, want string, read func(i int, item *yaml.Node)) bool {
 	n = resolve(n)
 	if n.Kind != yaml.SequenceNode {
-		d.wrongType(n, where, "a list")
+		d.wrongType(n, where, "a list of "+want)
 		return false
 	}
 	for i, item := range n.Content {
@@ -128,6 +136,9 @@ func kindOf(n *yaml.Node) string {
 		return "the boolean " + value
 	case "!!timestamp":
 		return "the date " + value
+	case "!!str":
+	default:
+		return "a value with the YAML tag " + n.ShortTag()
 	}
 	return fmt.Sprintf("the text %q", value)
 }
@@ -139,12 +150,15 @@ func (d *decoder) text(n *yaml.Node, where string) (string, bool) {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
 		return n.Value, true
 	}
-	if n.Kind != yaml.ScalarNode {
+	switch {
+	case n.Kind != yaml.ScalarNode:
 		d.wrongType(n, where, "text")
 		return "", false
-	}
-	if n.ShortTag() == "!!null" {
+	case n.ShortTag() == "!!null":
 		d.fail(n, "wrong-type", "%s is empty; for the empty text write \"\"", where)
+		return "", false
+	case !strings.HasPrefix(n.ShortTag(), "!!"):
+		d.fail(n, "quote-it", "%s begins with !, which makes %s a YAML tag; if the ! is part of the text, put it in quotes: %s", where, n.Tag, strconv.Quote(strings.TrimSpace(n.Tag+" "+n.Value)))
 		return "", false
 	}
 	d.fail(n, "quote-it", "%s must be text, but YAML reads %s as %s; write %s", where, n.Value, strings.TrimSuffix(kindOf(n), " "+n.Value), strconv.Quote(n.Value))
@@ -202,20 +216,21 @@ func (d *decoder) number(n *yaml.Node, where string) (v float64, written string,
 // duration reads a length of time in whole minutes, as Go writes it.
 func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (time.Duration, bool) {
 	n = resolve(n)
-	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" {
-		d.fail(n, "period", "%s is the bare number %s; write the unit, for example %ss or 5m", where, n.Value, n.Value)
+	if n.Kind == yaml.ScalarNode && (n.ShortTag() == "!!int" || n.ShortTag() == "!!float") {
+		d.fail(n, "period", "%s is the bare number %s; write the unit, for example 60s or 5m", where, n.Value)
 		return 0, false
 	}
-	s, ok := d.text(n, where)
-	if !ok {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
+		d.wrongType(n, where, "a duration such as 5m or 1h")
 		return 0, false
 	}
+	s := n.Value
 	v, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		d.fail(n, "period", "%s is %q, which is no duration; write 60s, 1m, 5m, 15m or 1h", where, s)
+		d.fail(n, "period", "%s is %q, which is no duration; write for example 60s, 5m, 15m or 1h", where, s)
 	case v < time.Minute || v%time.Minute != 0:
-		d.fail(n, "period", "%s is %s; CloudWatch evaluates AWS/KMS metrics in whole minutes: write 1m, 5m, 15m or 1h", where, s)
+		d.fail(n, "period", "%s is %s; the metrics of AWS/KMS come in whole minutes: write for example 1m, 5m, 15m or 1h", where, s)
 	case v > longest:
 		d.fail(n, "period", "%s is %s; the longest period here is %s", where, s, goDuration(longest))
 	default:
@@ -224,7 +239,20 @@ func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (t
 	return 0, false
 }
 
-// goDuration writes 168h0m0s as 168h.
+// goDuration writes whole minutes as Go does, without the parts that are zero:
+// 168h, not 168h0m0s.
 func goDuration(v time.Duration) string {
-	return strings.TrimSuffix(strings.TrimSuffix(v.String(), "0s"), "0m")
+	h, m := v/time.Hour, v%time.Hour/time.Minute
+	switch {
+	case h == 0:
+		return fmt.Sprintf("%dm", m)
+	case m == 0:
+		return fmt.Sprintf("%dh", h)
+	}
+	return fmt.Sprintf("%dh%dm", h, m)
+}
+
+// isOff says whether a value switches something off: off or false.
+func isOff(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && (n.Value == "off" || n.ShortTag() == "!!bool" && strings.EqualFold(n.Value, "false"))
 }

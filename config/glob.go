@@ -71,6 +71,9 @@ var errClassOpen = errors.New("is never closed by ]")
 func globClass(rs []rune, start int) (item globItem, end int, err error) {
 	item = globItem{kind: globSet}
 	i := start + 1
+	if i < len(rs) && rs[i] == '^' { // means "none of" elsewhere, so it is likely meant
+		return item, 0, fmt.Errorf(`character %d: [^…] is not known; write [!…] for none of these, or [\^…] for a literal ^`, start+1)
+	}
 	if i < len(rs) && rs[i] == '!' {
 		item.negated = true
 		i++

@@ -1,15 +1,12 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -23,12 +20,6 @@ var DefaultFiles = []string{"keywatch.yaml", "config/keywatch.yaml"}
 
 // MaxFile is the largest config that is read, in bytes.
 const MaxFile = 1 << 20
-
-// What one file may hold, aliases expanded, so that none can blow up.
-const (
-	maxNodes = 200_000
-	maxNest  = 64
-)
 
 // Request says which config to load.
 type Request struct {
@@ -66,31 +57,23 @@ func (r Request) find() (string, []byte, error) {
 		if n.path == "" {
 			continue
 		}
-		data, err := r.read(n.path)
+		data, err := r.ReadFile(n.path)
 		if err != nil {
 			return n.path, nil, one(Pos{File: n.path}, "no-file", "%s names this config, but %s", n.by, reason(err))
 		}
 		return n.path, data, nil
 	}
 	for _, path := range DefaultFiles {
-		data, err := r.read(path)
+		data, err := r.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return path, nil, one(Pos{File: path}, "no-file", "this config cannot be used: %s", reason(err))
+			return path, nil, one(Pos{File: path}, "no-file", "this config cannot be read: %s; mend that, or name another one with -c keywatch:config=PATH, --config PATH or $KEYWATCH_CONFIG", reason(err))
 		}
 		return path, data, nil
 	}
 	return "", nil, one(Pos{}, "no-file", "there is no config: neither %s exists here; write one (the README shows a small one), or name it with -c keywatch:config=PATH, --config PATH or $KEYWATCH_CONFIG", strings.Join(DefaultFiles, " nor "))
-}
-
-func (r Request) read(path string) ([]byte, error) {
-	data, err := r.ReadFile(path)
-	if err == nil && len(data) > MaxFile {
-		return nil, fmt.Errorf("it has %d bytes; at most %d are read", len(data), MaxFile)
-	}
-	return data, err
 }
 
 func reason(err error) string {
@@ -99,9 +82,9 @@ func reason(err error) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return "there is no such file; check the path, which starts at the working directory"
 	case errors.As(err, &p):
-		return p.Err.Error()
+		err = p.Err
 	}
-	return err.Error()
+	return "reading it gives: " + err.Error()
 }
 
 func one(pos Pos, code, format string, args ...any) diag.List {
@@ -128,7 +111,7 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 		Dashboard:        &Dashboard{TopKeys: 20},
 	}
 	c.Limits.AlarmsPos, c.Limits.MonthlyUSDPos = d.pos(root), d.pos(root)
-	d.mapping(root, "the config", fields{
+	d.mapping(root, "the config", "a mapping that begins with version: 1", fields{
 		"version":      required(d.version),
 		"name":         optional(func(n *yaml.Node) { d.deploymentName(n, c) }),
 		"environments": optional(func(n *yaml.Node) { d.environments(n, c) }),
@@ -145,67 +128,6 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 	return c, d.problems
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-
-// parseYAML gives the one document of the file as a tree, or says why not.
-func parseYAML(file string, data []byte) (*yaml.Node, diag.List) {
-	top := Pos{File: file, Line: 1, Col: 1}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, second yaml.Node
-	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		return nil, one(top, "empty", "the config is empty; it needs at least version: 1 and rules (the README shows a small one)")
-	case err != nil:
-		return nil, notYAML(file, err)
-	}
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		if err != nil {
-			return nil, notYAML(file, err)
-		}
-		return nil, one(Pos{File: file, Line: second.Line, Col: 1}, "not-yaml", "a second YAML document begins here; a config is one document: remove the ---")
-	}
-	root := doc.Content[0]
-	nodes := 0
-	if too := tooLarge(root, 0, &nodes); too != "" {
-		return nil, one(top, "too-large", "%s", too)
-	}
-	if resolve(root).Kind == yaml.ScalarNode && root.ShortTag() == "!!null" {
-		return nil, one(top, "empty", "the config is empty; it needs at least version: 1 and rules (the README shows a small one)")
-	}
-	return resolve(root), nil
-}
-
-func notYAML(file string, err error) diag.List {
-	pos, text := Pos{File: file, Line: 1, Col: 1}, err.Error()
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
-		text = m[2]
-		if line, err := strconv.Atoi(m[1]); err == nil {
-			pos.Line = line
-		}
-	}
-	return one(pos, "not-yaml", "this is not YAML: %s; check indentation, quotes and brackets here and in the line before", text)
-}
-
-// tooLarge counts with aliases expanded: a few lines can stand for billions.
-func tooLarge(n *yaml.Node, depth int, nodes *int) string {
-	*nodes++
-	if *nodes > maxNodes {
-		return fmt.Sprintf("the config holds more than %d values, aliases expanded", maxNodes)
-	}
-	if depth > maxNest {
-		return fmt.Sprintf("the config is nested more than %d deep", maxNest)
-	}
-	if n.Kind == yaml.AliasNode {
-		return tooLarge(n.Alias, depth+1, nodes)
-	}
-	for _, child := range n.Content {
-		if too := tooLarge(child, depth+1, nodes); too != "" {
-			return too
-		}
-	}
-	return ""
-}
-
 // Overridable are the paths that a context value keywatch:PATH may set.
 var Overridable = []string{
 	"name", "detector", "requireMatch",
@@ -214,7 +136,7 @@ var Overridable = []string{
 	"dashboard.topKeys",
 }
 
-// override puts values into the tree, in front of those of the file, so that
+// override puts values into the tree, in place of those of the file, so that
 // they pass through the same checks.
 func (d *decoder) override(root *yaml.Node, values map[string]string) {
 	if root.Kind != yaml.MappingNode {
@@ -222,9 +144,13 @@ func (d *decoder) override(root *yaml.Node, values map[string]string) {
 	}
 	for _, path := range slices.Sorted(maps.Keys(values)) {
 		origin := "context keywatch:" + path
+		if !slices.Contains(Overridable, path) {
+			d.problems.Add(Pos{File: origin}, "unknown-context", "no such context value%s; allowed: %s", diag.DidYouMean(path, Overridable), strings.Join(Overridable, ", "))
+			continue
+		}
 		var value yaml.Node
 		if err := yaml.Unmarshal([]byte(values[path]), &value); err != nil || len(value.Content) != 1 || value.Content[0].Kind != yaml.ScalarNode {
-			d.problems.Add(Pos{File: origin}, "wrong-type", "the value %q is no single value", values[path])
+			d.problems.Add(Pos{File: origin}, "wrong-type", "the value %q is no single value; write -c keywatch:%s=VALUE", values[path], path)
 			continue
 		}
 		scalar := value.Content[0]
@@ -238,19 +164,25 @@ func (d *decoder) override(root *yaml.Node, values map[string]string) {
 	}
 }
 
-// child is the mapping below a name, made where it is missing.
+// child is the mapping below a name, made where it is missing or off. What is
+// of another type stays, so that its own mistake is reported.
 func (d *decoder) child(parent *yaml.Node, name, origin string) *yaml.Node {
+	made := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	d.origin[made] = origin
 	for i := 0; i+1 < len(parent.Content); i += 2 {
-		if parent.Content[i].Value == name {
-			if c := resolve(parent.Content[i+1]); c.Kind == yaml.MappingNode {
-				return c
-			}
+		if parent.Content[i].Value != name {
+			continue
+		}
+		there := resolve(parent.Content[i+1])
+		if there.Kind == yaml.MappingNode {
+			return there
+		}
+		if !isOff(there) {
+			return made
 		}
 	}
-	c := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	d.origin[c] = origin
-	set(parent, name, c)
-	return c
+	set(parent, name, made)
+	return made
 }
 
 func set(parent *yaml.Node, name string, value *yaml.Node) {
@@ -264,8 +196,12 @@ func set(parent *yaml.Node, name string, value *yaml.Node) {
 }
 
 func (d *decoder) version(n *yaml.Node) {
-	if v, ok := d.integer(n, "version", 0, 1<<31-1); ok && v != 1 {
-		d.fail(n, "version", "version is %d; this keywatch reads version 1", v)
+	n = resolve(n)
+	switch {
+	case n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int":
+		d.wrongType(n, "version", "the whole number 1")
+	case n.Value != "1":
+		d.fail(n, "version", "version is %s; this keywatch reads version 1", n.Value)
 	}
 }
 
@@ -280,10 +216,10 @@ func (d *decoder) deploymentName(n *yaml.Node, c *Config) {
 }
 
 func (d *decoder) environments(n *yaml.Node, c *Config) {
-	whole := d.list(n, "environments", func(i int, item *yaml.Node) {
+	whole := d.list(n, "environments", "one {account, region}", func(i int, item *yaml.Node) {
 		where := fmt.Sprintf("environments[%d]", i)
 		e := Environment{Pos: d.pos(resolve(item))}
-		d.mapping(item, where, fields{
+		d.mapping(item, where, "a mapping of account and region", fields{
 			"account": required(func(v *yaml.Node) {
 				e.Account = d.matching(v, where+".account", accountPattern.MatchString, "12 digits, in quotes")
 			}),
@@ -318,7 +254,7 @@ func (d *decoder) matching(n *yaml.Node, where string, fits func(string) bool, a
 }
 
 func (d *decoder) inventory(n *yaml.Node, c *Config) {
-	d.mapping(n, "inventory", fields{
+	d.mapping(n, "inventory", "a mapping such as {source: live}", fields{
 		"source": optional(func(v *yaml.Node) {
 			if s, ok := d.text(v, "inventory.source"); ok && s != "live" {
 				d.fail(v, "not-allowed", "inventory.source is %q%s; allowed in this version: live", s, diag.DidYouMean(s, []string{"live"}))
@@ -332,7 +268,7 @@ func (d *decoder) inventory(n *yaml.Node, c *Config) {
 }
 
 func (d *decoder) limits(n *yaml.Node, c *Config) {
-	d.mapping(n, "limits", fields{
+	d.mapping(n, "limits", "a mapping such as {alarms: 1000}", fields{
 		"alarms": optional(func(v *yaml.Node) {
 			c.Limits.Alarms, _ = d.integer(v, "limits.alarms", 0, 10_000_000)
 			c.Limits.AlarmsPos = d.pos(resolve(v))
@@ -349,11 +285,11 @@ func (d *decoder) limits(n *yaml.Node, c *Config) {
 }
 
 func (d *decoder) dashboard(n *yaml.Node, c *Config) {
-	if n := resolve(n); n.Kind == yaml.ScalarNode && (n.Value == "off" || n.Value == "false") {
+	if isOff(resolve(n)) {
 		c.Dashboard = nil
 		return
 	}
-	d.mapping(n, "dashboard", fields{
+	d.mapping(n, "dashboard", "a mapping such as {topKeys: 20}, or off", fields{
 		"topKeys": optional(func(v *yaml.Node) {
 			c.Dashboard.TopKeys, _ = d.integer(v, "dashboard.topKeys", 1, spec.MaxTopKeys)
 		}),

@@ -44,7 +44,7 @@ var (
 )
 
 func (d *decoder) rules(n *yaml.Node, c *Config) {
-	if !d.list(n, "rules", func(i int, item *yaml.Node) {
+	if !d.list(n, "rules", "rules, each beginning with - name:", func(i int, item *yaml.Node) {
 		if i < maxRules {
 			c.Rules = append(c.Rules, d.rule(item, fmt.Sprintf("rules[%d]", i)))
 		}
@@ -67,58 +67,92 @@ func (d *decoder) rules(n *yaml.Node, c *Config) {
 	}
 }
 
+// ruleKeys is what a rule's mapping says, for the checks that look at its parts
+// together: what is given, and what is not to be judged further since a mistake
+// in it has been reported.
+type ruleKeys struct {
+	given, broken map[string]bool
+	// misspelt: some key is unknown, so that nothing may be called missing.
+	misspelt bool
+}
+
+// field reads an optional key and keeps note of it.
+func (k *ruleKeys) field(d *decoder, key string, read func(*yaml.Node)) field {
+	return optional(func(v *yaml.Node) {
+		k.given[key] = true
+		before := len(d.problems.Errors())
+		read(v)
+		k.broken[key] = len(d.problems.Errors()) > before
+	})
+}
+
 func (d *decoder) rule(n *yaml.Node, where string) Rule {
+	n = resolve(n)
 	anomaly := defaultAnomaly
-	r := Rule{Pos: d.pos(resolve(n)), Watch: true, Operations: Operations{Scope: Core}, Anomaly: &anomaly}
-	given := map[string]bool{}
-	read := func(key string, f func(v *yaml.Node)) func(*yaml.Node) {
-		return func(v *yaml.Node) { given[key] = true; f(v) }
-	}
-	outcome := func(key string, f func(v *yaml.Node)) field { return optional(read(key, f)) }
-	ok := d.mapping(n, where, fields{
+	r := Rule{Pos: d.pos(n), Watch: true, Operations: Operations{Scope: Core}, Anomaly: &anomaly}
+	k := &ruleKeys{given: map[string]bool{}, broken: map[string]bool{}}
+	fs := fields{
 		"name": required(func(v *yaml.Node) { r.Name = d.ruleName(v, where+".name") }),
 		"match": required(func(v *yaml.Node) {
 			r.Match = d.condition(v, where+".match", 0)
 			d.contradictions(r.Match)
 		}),
-		"watch":      optional(func(v *yaml.Node) { d.setBool(v, where+".watch", &r.Watch) }),
-		"continue":   outcome("continue", func(v *yaml.Node) { d.setBool(v, where+".continue", &r.Continue) }),
-		"operations": outcome("operations", func(v *yaml.Node) { r.Operations = d.operations(v, where+".operations") }),
-		"anomaly":    outcome("anomaly", func(v *yaml.Node) { r.Anomaly = d.anomaly(v, where+".anomaly") }),
-		"thresholds": outcome("thresholds", func(v *yaml.Node) { r.Thresholds = d.thresholds(v, where+".thresholds") }),
-		"actions":    outcome("actions", func(v *yaml.Node) { r.Actions = d.actions(v, where+".actions") }),
-	})
-	if ok {
-		d.checkOutcome(n, &r, where, given)
+		"watch":      k.field(d, "watch", func(v *yaml.Node) { d.setBool(v, where+".watch", &r.Watch) }),
+		"continue":   k.field(d, "continue", func(v *yaml.Node) { d.setBool(v, where+".continue", &r.Continue) }),
+		"operations": k.field(d, "operations", func(v *yaml.Node) { r.Operations = d.operations(v, where+".operations") }),
+		"anomaly":    k.field(d, "anomaly", func(v *yaml.Node) { r.Anomaly = d.anomaly(v, where+".anomaly") }),
+		"thresholds": k.field(d, "thresholds", func(v *yaml.Node) { r.Thresholds = d.thresholds(v, where+".thresholds") }),
+		"actions":    k.field(d, "actions", func(v *yaml.Node) { r.Actions = d.actions(v, where+".actions") }),
 	}
-	return r
-}
-
-// checkOutcome looks at the parts of a rule together.
-func (d *decoder) checkOutcome(n *yaml.Node, r *Rule, where string, given map[string]bool) {
+	if !d.mapping(n, where, "a mapping of name, match and what to make", fs) {
+		return r
+	}
+	k.misspelt = slices.ContainsFunc(mappingKeys(n), func(key string) bool { _, known := fs[key]; return !known })
 	label := where
 	if r.Name != "" {
 		label = fmt.Sprintf("rule %q", r.Name)
 	}
-	if !r.Watch {
-		for _, key := range []string{"operations", "anomaly", "thresholds", "actions", "continue"} {
-			if given[key] {
-				d.fail(n, "watch-false", "%s says watch: false and has %q; a key that nobody watches gets no alarms: drop one of the two", label, key)
-			}
+	if r.Watch {
+		d.checkOutcome(&r, label, k)
+	} else {
+		d.checkUnwatched(&r, label, k)
+	}
+	return r
+}
+
+// checkUnwatched refuses an outcome that watch: false would throw away.
+func (d *decoder) checkUnwatched(r *Rule, label string, k *ruleKeys) {
+	var has []string
+	for _, key := range []string{"operations", "anomaly", "thresholds", "actions", "continue"} {
+		if k.given[key] {
+			has = append(has, key)
 		}
+	}
+	if len(has) > 0 {
+		d.problems.Add(r.Pos, "watch-false", "%s says watch: false, which makes no alarms, and has %s; drop watch: false or the rest", label, strings.Join(has, ", "))
+	}
+}
+
+// checkOutcome looks at the parts of a rule that watches together.
+func (d *decoder) checkOutcome(r *Rule, label string, k *ruleKeys) {
+	if k.misspelt || k.broken["watch"] {
 		return
 	}
-	if r.Anomaly == nil && len(r.Thresholds) == 0 && !slices.ContainsFunc(d.problems, func(p diag.Problem) bool { return p.Pos.Line >= resolve(n).Line && p.Severity == diag.Error }) {
-		d.fail(n, "no-alarm", "%s makes no alarm: anomaly is off and it has no thresholds; add one, or say watch: false if nobody is to watch these keys", label)
+	none := r.Anomaly == nil && len(r.Thresholds) == 0
+	if none && !k.broken["thresholds"] {
+		d.problems.Add(r.Pos, "no-alarm", "%s makes no alarm: anomaly is off and it has no thresholds; add one, or say watch: false if nobody is to watch these keys", label)
 	}
-	if given["operations"] && r.Anomaly == nil && len(r.Thresholds) > 0 {
+	if none {
+		return
+	}
+	if k.given["operations"] && r.Anomaly == nil {
 		d.problems.Warn(r.Pos, "unused", "%s chooses operations, but its anomaly alarm is off and thresholds name their own; operations has no effect", label)
 	}
-	if r.Actions.None() {
+	if r.Actions.None() && !k.broken["actions"] {
 		d.problems.Warn(r.Pos, "no-actions", "%s has no actions, so its alarms notify nobody; add actions: {alarm: [ARN]}", label)
 	}
-	if a := r.Anomaly; a != nil {
-		d.adviseMissing(r.Pos, label, a)
+	if r.Anomaly != nil && !k.broken["anomaly"] {
+		d.adviseMissing(r.Pos, label, r.Anomaly)
 	}
 }
 
@@ -149,39 +183,58 @@ func (d *decoder) ruleName(n *yaml.Node, where string) string {
 	return s
 }
 
+// operations reads core, applicable or a list.
 func (d *decoder) operations(n *yaml.Node, where string) Operations {
 	n = resolve(n)
-	if n.Kind == yaml.ScalarNode {
-		s, _ := d.choice(n, where+" (a word, or a list of operations)", string(Core), string(Applicable))
-		return Operations{Scope: Scope(s)}
+	const want = "core, applicable or a list of operations"
+	switch {
+	case n.Kind == yaml.SequenceNode:
+		return Operations{Scope: Listed, List: d.operationList(n, where)}
+	case n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str":
+		d.wrongType(n, where, want)
+	case n.Value == string(Core) || n.Value == string(Applicable):
+		return Operations{Scope: Scope(n.Value)}
+	case spec.IsWatchable(spec.Operation(n.Value)):
+		d.fail(n, "wrong-type", "%s must be %s, not one operation; write [%s]", where, want, n.Value)
+	default:
+		d.fail(n, "not-allowed", "%s is %q%s; allowed: %s", where, n.Value, diag.DidYouMean(n.Value, []string{string(Core), string(Applicable)}), want)
 	}
-	return Operations{Scope: Listed, List: d.operationList(n, where)}
+	return Operations{Scope: Core}
 }
 
 func (d *decoder) operationList(n *yaml.Node, where string) []spec.Operation {
 	var ops []spec.Operation
-	whole := d.list(n, where, func(i int, item *yaml.Node) {
+	whole := d.list(n, where, "operations, for example [Decrypt, Encrypt]", func(i int, item *yaml.Node) {
 		at := fmt.Sprintf("%s[%d]", where, i)
 		s, ok := d.text(item, at)
-		op := spec.Operation(s)
-		switch {
-		case !ok:
-		case op == spec.ReEncrypt:
-			d.fail(item, "reencrypt", "%s is ReEncrypt, which CloudWatch counts per pair of keys (SourceKeyArn, DestinationKeyArn) and not per KeyArn, so an alarm on it would never fire; the dashboard shows ReEncrypt by its own query, and Decrypt and Encrypt cover direct use", at)
-		case !spec.IsWatchable(op):
-			names := watchableNames()
-			d.fail(item, "bad-operation", "%s is %q, no operation that KMS counts per key%s; allowed: %s", at, s, diag.DidYouMean(s, names), strings.Join(names, ", "))
-		case slices.Contains(ops, op):
-			d.fail(item, "duplicate-value", "%s repeats %q", at, s)
-		default:
-			ops = append(ops, op)
+		if !ok || !d.watchable(item, at, s) {
+			return
 		}
+		if slices.Contains(ops, spec.Operation(s)) {
+			d.fail(item, "duplicate-value", "%s repeats %q", at, s)
+			return
+		}
+		ops = append(ops, spec.Operation(s))
 	})
 	if whole && len(resolve(n).Content) == 0 {
-		d.fail(n, "no-operations", "%s is an empty list; name operations, or write core or applicable", where)
+		d.fail(n, "no-operations", "%s is an empty list; name at least one operation, or leave it out if it is not needed", where)
 	}
 	slices.Sort(ops)
 	return ops
+}
+
+func (d *decoder) watchable(n *yaml.Node, at, s string) bool {
+	bare := strings.TrimPrefix(s, "kms:") // as IAM policies write it
+	switch {
+	case spec.IsWatchable(spec.Operation(s)):
+		return true
+	case strings.HasPrefix(strings.ToLower(bare), "reencrypt"):
+		d.fail(n, "reencrypt", "%s is %s, which CloudWatch counts per pair of keys (SourceKeyArn, DestinationKeyArn) and not per KeyArn, so an alarm on it would never fire; leave it out: the dashboard shows ReEncrypt by its own query, and Decrypt and Encrypt cover direct use", at, s)
+	default:
+		names := watchableNames()
+		d.fail(n, "bad-operation", "%s is %q, no operation that KMS counts per key%s; allowed: %s", at, s, diag.DidYouMean(bare, names), strings.Join(names, ", "))
+	}
+	return false
 }
 
 func watchableNames() []string {
@@ -195,14 +248,10 @@ func watchableNames() []string {
 // anomaly reads the settings of the anomaly alarm, or off / false for none.
 func (d *decoder) anomaly(n *yaml.Node, where string) *spec.Anomaly {
 	n = resolve(n)
-	if n.Kind == yaml.ScalarNode && (n.Value == "off" || n.Value == "false") {
+	if isOff(n) {
 		return nil
 	}
 	a := defaultAnomaly
-	if n.Kind != yaml.MappingNode {
-		d.wrongType(n, where, "a mapping such as {band: 2}, or off")
-		return &a
-	}
 	fs := d.evaluation(where, &a.Evaluation, longestBandPeriod)
 	fs["id"] = optional(func(v *yaml.Node) { a.ID = d.alarmID(v, where+".id") })
 	fs["direction"] = optional(func(v *yaml.Node) {
@@ -211,12 +260,13 @@ func (d *decoder) anomaly(n *yaml.Node, where string) *spec.Anomaly {
 	})
 	fs["band"] = optional(func(v *yaml.Node) { a.Band = d.band(v, where+".band") })
 	fs["statistic"] = optional(func(v *yaml.Node) { a.Statistic, _ = d.choice(v, where+".statistic", statistics...) })
-	d.mapping(n, where, fs)
-	d.checkEvaluation(n, where, a.Evaluation)
+	if d.mapping(n, where, "a mapping such as {band: 2}, or off", fs) {
+		d.checkEvaluation(n, where, a.Evaluation)
+	}
 	return &a
 }
 
-var bandPattern = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+var bandPattern = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]{1,6})?$`)
 
 func (d *decoder) band(n *yaml.Node, where string) string {
 	v, written, ok := d.number(n, where)
@@ -225,7 +275,7 @@ func (d *decoder) band(n *yaml.Node, where string) string {
 	case v <= 0 || v > maxBand:
 		d.fail(n, "band", "%s is %s; it is a number of standard deviations above 0 and up to %d, for example 2 or 2.5", where, written, maxBand)
 	case !bandPattern.MatchString(written):
-		d.fail(n, "band", "%s is %s; write it as a plain decimal number such as 2 or 2.5, since it goes into the alarm's expression as it stands", where, written)
+		d.fail(n, "band", "%s is %s; write it as a plain decimal number such as 2 or 2.5, with up to 6 decimals, since it goes into the alarm's expression as it stands", where, written)
 	}
 	return written
 }
@@ -265,18 +315,18 @@ func (d *decoder) checkEvaluation(n *yaml.Node, where string, e spec.Evaluation)
 		d.fail(n, "breaching", "%s: breaching is %d%s, more than evaluate, %d%s; an alarm looks at `evaluate` datapoints, of which `breaching` must breach", where, e.Breaching, note("breaching"), e.Evaluate, note("evaluate"))
 	}
 	window := e.Period * time.Duration(e.Evaluate)
-	limit := 7 * 24 * time.Hour
+	limit, kind := 7*24*time.Hour, "of an hour and more"
 	if e.Period < time.Hour {
-		limit = 24 * time.Hour
+		limit, kind = 24*time.Hour, "below an hour"
 	}
 	if e.Period > 0 && window > limit {
-		d.fail(n, "window", "%s looks back period × evaluate = %s × %d = %s; CloudWatch allows %s for a period of %s", where, spec.Minutes(e.Period), e.Evaluate, goDuration(window), goDuration(limit), spec.Minutes(e.Period))
+		d.fail(n, "window", "%s looks back period × evaluate = %s × %d = %s; CloudWatch allows %s for periods %s; lower evaluate or period", where, goDuration(e.Period), e.Evaluate, goDuration(window), goDuration(limit), kind)
 	}
 }
 
 func (d *decoder) thresholds(n *yaml.Node, where string) []Threshold {
 	var out []Threshold
-	d.list(n, where, func(i int, item *yaml.Node) {
+	d.list(n, where, "static alarms, each beginning with - operations:", func(i int, item *yaml.Node) {
 		out = append(out, d.threshold(item, fmt.Sprintf("%s[%d]", where, i)))
 	})
 	if len(out) > maxThresholds {
@@ -315,7 +365,7 @@ func (d *decoder) threshold(n *yaml.Node, where string) Threshold {
 		}
 		t.Above = above
 	})
-	if d.mapping(n, where, fs) {
+	if d.mapping(n, where, "a mapping of operations, above and how to evaluate", fs) {
 		d.checkEvaluation(resolve(n), where, t.Evaluation)
 	}
 	return t
@@ -326,7 +376,7 @@ func (d *decoder) actions(n *yaml.Node, where string) Actions {
 	list := func(key string, to *[]Action) field {
 		return optional(func(v *yaml.Node) { *to = d.actionList(v, where+"."+key) })
 	}
-	d.mapping(n, where, fields{
+	d.mapping(n, where, "a mapping such as {alarm: [ARN]}", fields{
 		"alarm":            list("alarm", &a.Alarm),
 		"ok":               list("ok", &a.OK),
 		"insufficientData": list("insufficientData", &a.InsufficientData),
@@ -338,7 +388,7 @@ func (d *decoder) actions(n *yaml.Node, where string) Actions {
 
 func (d *decoder) actionList(n *yaml.Node, where string) []Action {
 	var out []Action
-	d.list(n, where, func(i int, item *yaml.Node) {
+	d.list(n, where, "ARNs in [ ]", func(i int, item *yaml.Node) {
 		at := fmt.Sprintf("%s[%d]", where, i)
 		s, ok := d.text(item, at)
 		switch {

@@ -166,8 +166,6 @@ func TestKeyUsageAlarmsReturnsWhatItMade(t *testing.T) {
 	})
 }
 
-// fullUnits sorts ids: "low-2" is before "main".
-
 func TestKeysTakeTheDefaultsOfTheirKind(t *testing.T) {
 	rsa := spec.Key{ARN: keyARN(2), Usage: spec.UsageSignVerify, Spec: "RSA_2048"}
 	k := constructs.NewKeyUsageAlarms(newStack(t), jsii.String("Alarms"), &constructs.KeyUsageAlarmsProps{
@@ -194,7 +192,7 @@ func TestNoAnomaliesAndNoDetectors(t *testing.T) {
 		Anomalies:  []spec.Anomaly{},
 		Thresholds: []spec.Threshold{{Operations: []spec.Operation{spec.Encrypt, spec.Decrypt}, Above: 7}},
 	})
-	constructs.NewKeyUsageAlarms(s, jsii.String("Cloudwatch"), &constructs.KeyUsageAlarmsProps{
+	constructs.NewKeyUsageAlarms(s, jsii.String("Cheap"), &constructs.KeyUsageAlarmsProps{
 		Keys: []spec.Key{symmetric(2, "")}, Operations: []spec.Operation{spec.Decrypt}, CloudWatchDetectors: true,
 	})
 	tpl := template(t, s)

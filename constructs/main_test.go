@@ -63,6 +63,8 @@ func newApp(t *testing.T) awscdk.App {
 		Context: &map[string]any{
 			"@aws-cdk/core:validateAgainstDefaultRules": true,
 			"@aws-cdk/core:appMode":                     "inmemory",
+			// Of our own templates even the warnings are errors.
+			"@aws-cdk/core:strictCfnValidateErrors": true,
 		},
 	})
 }

@@ -131,7 +131,7 @@ func sorted[T cmp.Ordered](list []T) []T { return slices.Sorted(slices.Values(li
 // key that is imported does not.
 func importKey(key awskms.IKey, explicit bool) (spec.Key, []string) {
 	k := spec.Key{ARN: *key.KeyArn()}
-	if _, ok := key.(awskms.IAlias); ok || strings.Contains(k.ARN, ":alias/") {
+	if _, ok := key.(awskms.IAlias); ok {
 		return k, []string{"Key is an alias; CloudWatch counts per key, under the key's own ARN, so give the key that the alias stands for"}
 	}
 	if cfn, ok := key.Node().DefaultChild().(awskms.CfnKey); ok {

@@ -31,16 +31,16 @@ func findNode() error {
 	}
 	path, err := exec.LookPath(node)
 	if err != nil {
-		return fmt.Errorf("Node.js is missing: %q is not in %s: %w", node, from, ErrNode)
+		return fmt.Errorf("the CDK runs on Node.js, but there is no %q in %s: %w", node, from, ErrNode)
 	}
 	out, err := exec.Command(path, "--version").Output()
 	if err != nil {
-		return fmt.Errorf("Node.js does not run: %s --version: %w: %w", path, err, ErrNode)
+		return fmt.Errorf("the CDK runs on Node.js, but %s --version fails: %w: %w", path, err, ErrNode)
 	}
 	version := strings.TrimSpace(string(out))
 	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	if n, err := strconv.Atoi(major); err != nil || n < minNode {
-		return fmt.Errorf("Node.js %q at %s is too old, the CDK needs %d: %w", version, path, minNode, ErrNode)
+		return fmt.Errorf("the CDK runs on Node.js %d or later, but %s is %q: %w", minNode, path, version, ErrNode)
 	}
 	return nil
 }

@@ -128,15 +128,18 @@ func stackID(d spec.Deployment, stackName string) string {
 // the resources. In the template they would need permissions of their own, and
 // change with it.
 func newStack(app awscdk.App, d spec.Deployment, name, description, part string) awscdk.Stack {
-	return awscdk.NewStack(app, jsii.String(stackID(d, name)), &awscdk.StackProps{
-		StackName:   &name,
-		Description: &description,
-		Env:         &awscdk.Environment{Account: &d.Account, Region: &d.Region},
+	props := &awscdk.StackProps{
+		StackName: &name,
+		Env:       &awscdk.Environment{Account: &d.Account, Region: &d.Region},
 		Tags: &map[string]*string{
 			"keywatch:deployment": &d.Name,
 			"keywatch:stack":      &part,
 		},
-	})
+	}
+	if description != "" {
+		props.Description = &description
+	}
+	return awscdk.NewStack(app, jsii.String(stackID(d, name)), props)
 }
 
 // A construct with this ID leaves no trace in the logical IDs below it ("Name

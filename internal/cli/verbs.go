@@ -123,7 +123,7 @@ func (w *World) synth(ctx context.Context, o *options) error {
 	w.note("notice", "%s %s: %s of %s watched, %s, %s a month",
 		p.Inventory.Account, p.Inventory.Region, fmt.Sprint(p.Totals.Watched), counted(p.Totals.Keys, "key"), counted(p.Totals.Alarms, "alarm"), plan.FormatUSD(p.Totals.MonthlyUSD))
 	if err := w.Synth([]spec.Deployment{p.Deployment}, cmp.Or(w.Getenv(envOutDir), "cdk.out")); err != nil {
-		return environment(fmt.Errorf("synth: %w", err))
+		return environment(err)
 	}
 	return nil
 }
@@ -272,6 +272,7 @@ func pick(r *coverage.Report, args []string) (*coverage.Report, []string) {
 
 func (w *World) coverageCommand(o *options) *cobra.Command {
 	var format string
+	var keys bool
 	cmd := &cobra.Command{
 		Use:   "coverage",
 		Short: "has each watched key its alarms? A gate",
@@ -287,7 +288,13 @@ key could not be read; each is named with key, operation and rule.`,
 					return environment(fmt.Errorf("alarms: %w", err))
 				}
 				r := coverage.Check(p, alarms)
-				if err := w.print(format, r, report.Form{Present: true}, func(out io.Writer) { report.Coverage(out, r) }); err != nil {
+				if err := w.print(format, r, report.Form{Present: true}, func(out io.Writer) {
+					report.Coverage(out, r)
+					if keys {
+						fmt.Fprintln(out)
+						report.Keys(out, r)
+					}
+				}); err != nil {
 					return err
 				}
 				if !r.Passed() {
@@ -298,6 +305,7 @@ key could not be read; each is named with key, operation and rule.`,
 		},
 	}
 	formatFlag(cmd, &format)
+	cmd.Flags().BoolVar(&keys, "keys", false, "also a line for each key")
 	return cmd
 }
 

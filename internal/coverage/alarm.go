@@ -1,6 +1,10 @@
 package coverage
 
-import "time"
+import (
+	"time"
+
+	"keywatch/constructs/spec"
+)
 
 // Alarm is one metric alarm that exists in CloudWatch, whoever made it, as
 // DescribeAlarms tells it. An alarm on a single metric (MetricName instead of
@@ -9,15 +13,18 @@ type Alarm struct {
 	Name           string
 	ARN            string
 	ActionsEnabled bool
-	Queries        []Query
+	// Actions are whom it notifies; nil when nobody looked, and then nothing is
+	// said about it.
+	Actions *spec.Actions
+	Queries []Query
 	// ThresholdMetricID names the band of an anomaly alarm; Threshold is set
 	// on a static one.
 	ThresholdMetricID string
 	Threshold         *float64
 	Operator          string
 	EvaluationPeriods int
-	DatapointsToAlarm int
-	TreatMissingData  string
+	DatapointsToAlarm int    // 0: as many as EvaluationPeriods
+	TreatMissingData  string // empty: missing
 }
 
 // Query is one metric or expression of an Alarm.
@@ -28,6 +35,7 @@ type Query struct {
 	// Dimensions by name.
 	Dimensions map[string]string
 	Statistic  string
+	Unit       string // empty: any
 	Period     time.Duration
 	Expression string
 	ReturnData bool

@@ -2,15 +2,15 @@
 // CloudWatch has, and says for each key what is missing.
 //
 // It is pure: it is given both sides and calls nobody. An alarm counts by what
-// it watches, whoever made it and whatever its name. Start reading at [Check].
+// it watches, whoever made it and whatever its name, and only if it fires at
+// least whenever the wanted one would: what cannot be judged does not count.
+// Start reading at [Check]; watcher.go reads the alarms that exist.
 package coverage
 
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 
 	"keywatch/constructs/spec"
 	"keywatch/internal/plan"
@@ -150,111 +150,20 @@ func (w *Wanted) find(have []watcher) {
 		why := h.lacks(w)
 		if why == "" {
 			w.Present = true
-			if h.name != w.Name {
-				w.By = h.name
+			if h.Name != w.Name {
+				w.By = h.Name
 			}
 			return
 		}
 		if w.Why == "" {
-			w.Why = fmt.Sprintf("alarm %q %s", h.name, why)
+			w.Why = fmt.Sprintf("alarm %q %s", h.Name, why)
 		}
 	}
 }
 
 func sameName(h watcher, w *Wanted) int {
-	if h.name == w.Name {
+	if h.Name == w.Name {
 		return 1
 	}
 	return 0
 }
-
-// watcher is an existing alarm on the usage of one key, reduced to what it sees.
-type watcher struct {
-	name       string
-	keyARN     string
-	operations []spec.Operation // sorted
-	kind       spec.Kind
-	up, down   bool
-	band       float64 // anomaly; 0 when it is no plain number
-	above      float64 // threshold
-	actions    bool
-	statistic  string
-}
-
-// lacks says why an existing alarm does not do what is wanted, or "".
-func (h watcher) lacks(w *Wanted) string {
-	wantsActions := len(w.Actions.Alarm)+len(w.Actions.OK)+len(w.Actions.InsufficientData) > 0
-	switch {
-	case !h.actions && wantsActions:
-		return "has its actions switched off"
-	case h.statistic != w.Queries[0].Statistic:
-		return fmt.Sprintf("looks at the statistic %s, not %s", h.statistic, w.Queries[0].Statistic)
-	case w.Kind == spec.KindThreshold && (!h.up || h.above > *w.Threshold):
-		return fmt.Sprintf("fires above %s, the rule wants %s", decimal(h.above), decimal(*w.Threshold))
-	case w.Kind == spec.KindThreshold:
-		return ""
-	case w.Operator != "LessThanLowerThreshold" && !h.up:
-		return "does not look above the band"
-	case w.Operator != "GreaterThanUpperThreshold" && !h.down:
-		return "does not look below the band"
-	}
-	if wanted := bandOf(w.Queries[1].Expression); h.band == 0 || h.band > wanted {
-		return fmt.Sprintf("has the band %s, the rule wants %s", decimal(h.band), decimal(wanted))
-	}
-	return ""
-}
-
-func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
-
-// watcherOf reads an alarm; false when it is not on the usage of one key.
-func watcherOf(a Alarm) (watcher, bool) {
-	w := watcher{name: a.Name, actions: a.ActionsEnabled}
-	for _, q := range a.Queries {
-		if q.MetricName == "" {
-			if q.ID == a.ThresholdMetricID {
-				w.band = bandOf(q.Expression)
-			}
-			continue
-		}
-		key := q.Dimensions[spec.DimensionKeyARN]
-		if q.Namespace != spec.Namespace || q.MetricName != spec.MetricName || len(q.Dimensions) != 2 || key == "" || w.keyARN != "" && w.keyARN != key {
-			return watcher{}, false
-		}
-		w.keyARN, w.statistic = key, q.Statistic
-		w.operations = append(w.operations, spec.Operation(q.Dimensions[spec.DimensionOperation]))
-	}
-	slices.Sort(w.operations)
-	switch a.Operator {
-	case "GreaterThanUpperThreshold":
-		w.up = true
-	case "LessThanLowerThreshold":
-		w.down = true
-	case "LessThanLowerOrGreaterThanUpperThreshold":
-		w.up, w.down = true, true
-	case "GreaterThanThreshold", "GreaterThanOrEqualToThreshold":
-		w.up = true
-	}
-	if w.kind = spec.KindThreshold; a.ThresholdMetricID != "" {
-		w.kind = spec.KindAnomaly
-	} else if a.Threshold != nil {
-		w.above = *a.Threshold
-	}
-	return w, w.keyARN != ""
-}
-
-var bandPattern = regexp.MustCompile(`^ANOMALY_DETECTION_BAND\(\s*[a-z][A-Za-z0-9_]*\s*,\s*([0-9.]+)\s*\)$`)
-
-// bandOf is the width of a band expression; 2 when it leaves it out, which is
-// CloudWatch's default, and 0 when it cannot be read.
-func bandOf(expression string) float64 {
-	if m := bandPattern.FindStringSubmatch(expression); m != nil {
-		v, _ := strconv.ParseFloat(m[1], 64)
-		return v
-	}
-	if bareBand.MatchString(expression) {
-		return 2
-	}
-	return 0
-}
-
-var bareBand = regexp.MustCompile(`^ANOMALY_DETECTION_BAND\(\s*[a-z][A-Za-z0-9_]*\s*\)$`)

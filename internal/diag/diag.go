@@ -151,17 +151,24 @@ func (l List) Print(w io.Writer, file string, source []byte) {
 	}
 }
 
-// DidYouMean is `; did you mean "x"?` for the allowed word nearest to got, or
-// "" when none is near.
-func DidYouMean(got string, allowed []string) string {
+// Nearest is the allowed word that got is most likely a slip of, or "" when
+// none is near.
+func Nearest(got string, allowed []string) string {
 	best, distance := "", 1+max(1, utf8.RuneCountInString(got)/3)
 	for _, a := range allowed {
 		if d := levenshtein.ComputeDistance(strings.ToLower(got), strings.ToLower(a)); d < distance || d == distance && a < best {
 			best, distance = a, d
 		}
 	}
+	return best
+}
+
+// DidYouMean is ` (did you mean "x"?)` for the nearest allowed word, or "" when
+// none is near. It stands in the middle of a sentence.
+func DidYouMean(got string, allowed []string) string {
+	best := Nearest(got, allowed)
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return fmt.Sprintf(" (did you mean %q?)", best)
 }

@@ -81,7 +81,9 @@ func (k *Key) Alias() string {
 func (inv *Inventory) Sort() {
 	for i := range inv.Keys {
 		SortAliases(inv.Keys[i].Aliases)
-		slices.SortFunc(inv.Keys[i].Tags, func(a, b Tag) int { return cmp.Compare(a.Key, b.Key) })
+		slices.SortFunc(inv.Keys[i].Tags, func(a, b Tag) int {
+			return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value))
+		})
 	}
 	slices.SortFunc(inv.Keys, func(a, b Key) int { return cmp.Compare(a.ARN, b.ARN) })
 }

@@ -10,13 +10,13 @@ import (
 	"net/url"
 	"os/exec"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -126,8 +126,6 @@ func (s *Session) fail(operation, resource string, err error) error {
 // contradiction is an answer that cannot be the whole truth.
 type contradiction struct{ error }
 
-func (c contradiction) Unwrap() error { return errors.Unwrap(c.error) }
-
 func incomplete(format string, args ...any) error {
 	return contradiction{fmt.Errorf(format, args...)}
 }
@@ -135,18 +133,37 @@ func incomplete(format string, args ...any) error {
 // credentials marks the errors of the credential chain. The SDK resolves
 // credentials inside each call, and without the mark a denied sts:AssumeRole
 // would look like a denied kms:DescribeKey.
-type credentials struct{ aws.CredentialsProvider }
+type credentials struct {
+	aws.CredentialsProvider
+	// signIn says that the profile's credentials come of a session that a
+	// person opens: SSO or `aws login`. The SDK has no error type for most of
+	// the ways in which there may be none.
+	signIn bool
+}
 
 // Retrieve implements aws.CredentialsProvider.
 func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	v, err := c.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, &credentialsError{withoutOutput(err)}
+		return aws.Credentials{}, &credentialsError{err: withoutOutput(err), signIn: c.signIn}
 	}
 	return v, nil
 }
 
-type credentialsError struct{ err error }
+// needsSignIn says whether the profile is one of SSO or `aws login`.
+func needsSignIn(sources []any) bool {
+	for _, source := range sources {
+		if p, ok := source.(config.SharedConfig); ok && (p.SSOStartURL != "" || p.SSOSession != nil || p.LoginSession != "") {
+			return true
+		}
+	}
+	return false
+}
+
+type credentialsError struct {
+	err    error
+	signIn bool
+}
 
 func (e *credentialsError) Error() string { return "no usable AWS credentials: " + e.reason() }
 func (e *credentialsError) Unwrap() error { return e.err }
@@ -172,11 +189,14 @@ func (e *credentialsError) reason() string {
 		// not what the user needs to hear.
 		return "none in the environment, the AWS profile or an instance role"
 	}
-	if t := (*ssocreds.InvalidTokenError)(nil); errors.As(e.err, &t) {
-		return "the SSO session has expired or is invalid"
-	}
 	if a := smithy.APIError(nil); errors.As(e.err, &a) {
 		return apiText(a)
+	}
+	if isNetwork(e.err) {
+		return networkText(e.err)
+	}
+	if e.signIn {
+		return "the sign-in session of the AWS profile has expired or was never opened"
 	}
 	return strings.TrimPrefix(oneLine(e.err.Error()), "failed to refresh cached credentials, ")
 }
@@ -249,7 +269,7 @@ func classify(err error) Class {
 		return Incomplete
 	}
 	if c := (*credentialsError)(nil); errors.As(err, &c) {
-		return classifyCredentials(c.err)
+		return c.class()
 	}
 	if isConfig(err) {
 		return NoCredentials
@@ -266,20 +286,21 @@ func classify(err error) Class {
 	return Other
 }
 
-func classifyCredentials(err error) Class {
-	if o := (*smithy.OperationError)(nil); errors.As(err, &o) && o.ServiceID == "ec2imds" {
+func (e *credentialsError) class() Class {
+	if o := (*smithy.OperationError)(nil); errors.As(e.err, &o) && o.ServiceID == "ec2imds" {
 		return NoCredentials
 	}
-	if t := (*ssocreds.InvalidTokenError)(nil); errors.As(err, &t) {
-		return ExpiredCredentials
-	}
-	if a := smithy.APIError(nil); errors.As(err, &a) {
+	if a := smithy.APIError(nil); errors.As(e.err, &a) {
 		if c := codeClass(a.ErrorCode()); c != Other {
 			return c
 		}
+		return NoCredentials
 	}
-	if isNetwork(err) {
+	if isNetwork(e.err) {
 		return Network
+	}
+	if e.signIn {
+		return ExpiredCredentials
 	}
 	return NoCredentials
 }
@@ -292,10 +313,11 @@ func isConfig(err error) bool {
 		errors.As(err, new(config.AssumeRoleTokenProviderNotSetError))
 }
 
+// isNetwork does not ask for a net.Error: each syscall.Errno is one, that of a
+// missing file too.
 func isNetwork(err error) bool {
-	var send *smithyhttp.RequestSendError
-	var netErr net.Error
-	return errors.As(err, &send) || errors.As(err, &netErr) ||
+	return errors.As(err, new(*smithyhttp.RequestSendError)) || errors.As(err, new(*url.Error)) ||
+		errors.As(err, new(*net.OpError)) || errors.As(err, new(*net.DNSError)) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
@@ -369,19 +391,20 @@ func configText(err error) string {
 }
 
 func networkText(err error) string {
-	var netErr net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netErr) && netErr.Timeout() {
+	var timeout interface{ Timeout() bool }
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
 		return "no answer in time"
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
 		return "the connection was closed before the answer was complete"
 	}
-	// url.Error repeats the whole URL, which says nothing here.
+	// The last that says something: url.Error would repeat the URL, and the
+	// SDK's layers say nothing at all.
+	if o := (*net.OpError)(nil); errors.As(err, &o) {
+		return oneLine(o.Error())
+	}
 	if u := (*url.Error)(nil); errors.As(err, &u) {
 		return oneLine(u.Err.Error())
-	}
-	if netErr != nil {
-		return oneLine(netErr.Error())
 	}
 	return oneLine(err.Error())
 }

@@ -34,6 +34,9 @@ var kinds = map[string]fakeaws.Kind{
 	"no items": fakeaws.NoItems, "no list": fakeaws.NoList,
 }
 
+// ofLists says whether the fault leaves answers that are no page as they are.
+func ofLists(kind fakeaws.Kind) bool { return kind >= fakeaws.NoMarker }
+
 // expect says what the fault, once, must lead to at an operation.
 func expect(kind fakeaws.Kind, op string) outcome {
 	list := strings.HasPrefix(op, "kms:List")
@@ -76,6 +79,9 @@ func TestNoSingleFaultMakesAShorterInventory(t *testing.T) {
 			o.Concurrency = 1 // so that the n-th request is always the same
 			s := session(t, srv, o)
 			for nth := 1; nth <= requests; nth++ {
+				if ofLists(kind) && !strings.HasPrefix(clean.Calls()[nth-1].Name(), "kms:List") {
+					continue
+				}
 				srv.Heal()
 				s.caller.Store(nil)
 				before := len(srv.Calls())
@@ -104,7 +110,6 @@ func TestNoLastingFaultMakesAShorterInventory(t *testing.T) {
 				srv.Fail(fakeaws.Fault{Operation: op, Kind: kind, Times: fakeaws.Forever, Delay: time.Millisecond})
 				got, err := session(t, srv, quick()).Inventory(t.Context())
 				expected := expect(kind, op)
-				perKey := op == opDescribeKey || op == opListResourceTags
 				switch kind {
 				case fakeaws.Throttle, fakeaws.Internal, fakeaws.Unavailable, fakeaws.Reset, fakeaws.Cut:
 					expected = failed
@@ -114,9 +119,7 @@ func TestNoLastingFaultMakesAShorterInventory(t *testing.T) {
 						expected = gone
 					}
 				case fakeaws.RepeatMarker, fakeaws.NoItems:
-					if perKey && op != opListResourceTags || op == opGetCallerIdentity {
-						expected = whole // not a list
-					} else {
+					if strings.HasPrefix(op, "kms:List") {
 						expected = failed
 					}
 				}

@@ -90,7 +90,7 @@ func (s *Session) readTags(ctx context.Context, key *inventory.Key) error {
 			return err
 		}
 		if tags, err = s.listTags(ctx, key); isNotFound(err) {
-			err = incomplete("KMS describes the key and does not know it: %w", err)
+			err = incomplete("KMS describes the key and does not know it: %s", cause(err))
 		}
 	}
 	if isRefusal(err) {

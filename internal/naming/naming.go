@@ -29,13 +29,20 @@ func (Deployment) Unit(k spec.Key, ops []spec.Operation) string {
 
 // Alarm gives the logical ID and the AlarmName of an alarm.
 func (d Deployment) Alarm(k spec.Key, ops []spec.Operation, kind spec.Kind, id string) (logicalID, name string) {
-	return "Alarm" + keyToken(k.ARN) + spec.JoinOperations(ops, "And") + kindTokens[kind] + idToken(id),
-		d.AlarmName(k, ops, kind, id)
+	return alarmID(k.ARN, ops, kind, id), d.AlarmName(k, ops, kind, id)
 }
 
 // Detector gives the logical ID of a detector.
 func (Deployment) Detector(k spec.Key, op spec.Operation, statistic string) string {
-	return "Detector" + keyToken(k.ARN) + string(op) + "Of" + statistic
+	return detectorID(k.ARN, op, statistic)
+}
+
+func alarmID(arn string, ops []spec.Operation, kind spec.Kind, id string) string {
+	return "Alarm" + keyToken(arn) + spec.JoinOperations(ops, operationSplit) + kindTokens[kind] + idToken(id)
+}
+
+func detectorID(arn string, op spec.Operation, statistic string) string {
+	return "Detector" + keyToken(arn) + string(op) + "Of" + statistic
 }
 
 // AlarmStack is the name of the n-th alarm stack, from 1.
@@ -99,7 +106,7 @@ func (Local) Unit(_ spec.Key, ops []spec.Operation) string { return spec.JoinOpe
 
 // Alarm gives a construct ID within the construct, and no name.
 func (Local) Alarm(_ spec.Key, ops []spec.Operation, kind spec.Kind, id string) (constructID, name string) {
-	return "Alarm" + spec.JoinOperations(ops, "And") + kindTokens[kind] + idToken(id), ""
+	return "Alarm" + spec.JoinOperations(ops, operationSplit) + kindTokens[kind] + idToken(id), ""
 }
 
 // Detector gives a construct ID within the construct.
@@ -130,12 +137,14 @@ func keyToken(arn string) string {
 }
 
 var (
-	uuidPattern    = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	mrkPattern     = regexp.MustCompile(`^mrk-[0-9a-f]{32}$`)
-	alarmPattern   = regexp.MustCompile(`^Alarm(K[0-9a-f]{32}|M[0-9a-f]{32}|X[0-9a-f]+Y)([A-Za-z]+?)(Anomaly|Threshold)I([a-z0-9Z]{1,16})$`)
-	detectPattern  = regexp.MustCompile(`^Detector(K[0-9a-f]{32}|M[0-9a-f]{32}|X[0-9a-f]+Y)([A-Za-z]+)Of([A-Za-z]+)$`)
-	operationSplit = "And"
+	uuidPattern   = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	mrkPattern    = regexp.MustCompile(`^mrk-[0-9a-f]{32}$`)
+	alarmPattern  = regexp.MustCompile(`^Alarm(K[0-9a-f]{32}|M[0-9a-f]{32}|X[0-9a-f]+Y)([A-Za-z]+?)(Anomaly|Threshold)I([a-z0-9Z]{1,16})$`)
+	detectPattern = regexp.MustCompile(`^Detector(K[0-9a-f]{32}|M[0-9a-f]{32}|X[0-9a-f]+Y)([A-Za-z]+)Of(Sum|SampleCount|Average|Minimum|Maximum)$`)
 )
+
+// operationSplit joins operations in a logical ID; no operation holds it.
+const operationSplit = "And"
 
 // Identity is what a logical ID says.
 type Identity struct {
@@ -151,28 +160,37 @@ type Identity struct {
 func (i Identity) Unit() string { return i.KeyID + "/" + spec.JoinOperations(i.Operations, "+") }
 
 // ParseLogicalID reads back what Alarm and Detector wrote; false for any other
-// logical ID.
+// logical ID, one that says the same in another spelling included: two
+// spellings of one identity would be two resources with one name.
 func ParseLogicalID(s string) (Identity, bool) {
 	if m := alarmPattern.FindStringSubmatch(s); m != nil {
-		key, ok := parseKeyToken(m[1])
-		ops, known := parseOperations(strings.Split(m[2], operationSplit))
-		return Identity{
-			KeyID: key, Operations: ops, Kind: spec.Kind(strings.ToLower(m[3])), AlarmID: strings.ReplaceAll(m[4], "Z", "-"),
-		}, ok && known
+		i := Identity{Kind: spec.Kind(strings.ToLower(m[3])), AlarmID: strings.ReplaceAll(m[4], "Z", "-")}
+		if i.parse(m[1], strings.Split(m[2], operationSplit)) && alarmID(i.KeyID, i.Operations, i.Kind, i.AlarmID) == s {
+			return i, true
+		}
 	}
 	if m := detectPattern.FindStringSubmatch(s); m != nil {
-		key, ok := parseKeyToken(m[1])
-		ops, known := parseOperations([]string{m[2]})
-		return Identity{KeyID: key, Operations: ops, Statistic: m[3]}, ok && known
+		i := Identity{Statistic: m[3]}
+		if i.parse(m[1], []string{m[2]}) && detectorID(i.KeyID, i.Operations[0], i.Statistic) == s {
+			return i, true
+		}
 	}
 	return Identity{}, false
 }
 
+func (i *Identity) parse(token string, operations []string) bool {
+	key, fine := parseKeyToken(token)
+	ops, known := parseOperations(operations)
+	i.KeyID, i.Operations = key, ops
+	return fine && known
+}
+
+// parseOperations takes known operations only, sorted and each once.
 func parseOperations(names []string) ([]spec.Operation, bool) {
 	ops := make([]spec.Operation, len(names))
 	for i, n := range names {
 		ops[i] = spec.Operation(n)
-		if !spec.IsWatchable(ops[i]) {
+		if !spec.IsWatchable(ops[i]) || i > 0 && ops[i] <= ops[i-1] {
 			return nil, false
 		}
 	}

@@ -77,6 +77,7 @@ type RuleTotal struct {
 	MonthlyUSD config.USD
 
 	actions spec.Actions // filled for this environment
+	origin  string       // what descriptions say of it
 }
 
 // Alarms is the number of alarms of both kinds.
@@ -116,6 +117,7 @@ func Build(c *config.Config, inv *inventory.Inventory, o Options) *Plan {
 	}
 	b := builder{
 		options: o,
+		groups:  map[group]*members{},
 		names:   naming.Deployment(c.Name),
 		plan: &Plan{
 			Config: c, Inventory: inv,
@@ -130,6 +132,7 @@ func Build(c *config.Config, inv *inventory.Inventory, o Options) *Plan {
 	b.checkNames()
 	b.checkGates()
 	b.checkLimits()
+	b.report()
 	b.plan.Problems.Sort()
 	return b.plan
 }
@@ -138,6 +141,42 @@ type builder struct {
 	options Options
 	names   naming.Deployment
 	plan    *Plan
+	groups  map[group]*members
+}
+
+// group is a problem that many keys may share, so that a mistake in one rule is
+// one line and not one for each of 100,000 keys.
+type group struct {
+	severity diag.Severity
+	pos      diag.Pos
+	code     string
+	before   string // the message up to the first member
+	after    string
+}
+
+type members struct {
+	first string
+	more  int
+}
+
+// found notes one more member of a group.
+func (b *builder) found(g group, member string) {
+	if m := b.groups[g]; m != nil {
+		m.more++
+		return
+	}
+	b.groups[g] = &members{first: member}
+}
+
+// report turns the groups into problems; their order comes from the sort.
+func (b *builder) report() {
+	for g, m := range b.groups {
+		more := ""
+		if m.more > 0 {
+			more = fmt.Sprintf(" (and on %d more)", m.more)
+		}
+		b.plan.Problems = append(b.plan.Problems, diag.Problem{Pos: g.pos, Severity: g.severity, Code: g.code, Message: g.before + m.first + more + g.after})
+	}
 }
 
 func (b *builder) fillActions() {
@@ -146,7 +185,8 @@ func (b *builder) fillActions() {
 	for _, r := range p.Config.Rules {
 		actions, problems := r.Actions.Fill(at)
 		p.Problems = append(p.Problems, problems...)
-		p.Rules = append(p.Rules, RuleTotal{Name: r.Name, Watch: r.Watch, actions: actions})
+		origin := fmt.Sprintf("Rule %s of keywatch deployment %s.", r.Name, b.names)
+		p.Rules = append(p.Rules, RuleTotal{Name: r.Name, Watch: r.Watch, actions: actions, origin: origin})
 	}
 }
 
@@ -178,25 +218,26 @@ func (b *builder) decide() {
 // watch makes the units of a key from each rule that applies.
 func (b *builder) watch(k *Key) {
 	key := spec.Key{ARN: k.ARN, Alias: k.Alias(), Usage: k.Usage, Spec: k.Spec}
-	owner := map[string]string{} // alarm ID → rule
 	var units []spec.Unit
-	for _, i := range k.Decision.Rules {
-		r := &b.plan.Config.Rules[i]
-		for _, u := range spec.Expand(key, b.watchOf(k, r, i), b.names) {
+	var owners map[string]int // alarm ID → rule, while several rules apply
+	if len(k.Decision.Rules) > 1 {
+		owners = map[string]int{}
+	}
+	for _, r := range k.Decision.Rules {
+		made := spec.Expand(key, b.watchOf(k, r), b.names)
+		if len(made) == 0 {
+			b.found(group{diag.Warning, b.plan.Config.Rules[r].Pos, "no-operation", fmt.Sprintf("rule %q makes no alarm on key ", b.plan.Rules[r].Name),
+				fmt.Sprintf(": a key of %s, %s can do none of the operations that it names", k.Usage, k.Spec)}, k.ARN)
+		}
+		for _, u := range made {
+			b.own(r, u, owners)
 			at := slices.IndexFunc(units, func(have spec.Unit) bool { return have.ID == u.ID })
 			if at < 0 {
 				units = append(units, u)
-			} else {
-				for _, clash := range units[at].Merge(u) {
-					b.plan.Problems.Add(r.Pos, "duplicate-alarm", "rules %q and %q both make the %s alarm %q on %s of key %s; give one of them another id, or drop continue: true",
-						owner[clash.ID], r.Name, clash.Kind, clash.AlarmID, spec.JoinOperations(clash.Operations, "+"), k.ARN)
-				}
+				continue
 			}
-			for _, a := range u.Alarms {
-				if _, taken := owner[a.ID]; !taken {
-					owner[a.ID] = r.Name
-					b.charge(i, a)
-				}
+			for _, clash := range units[at].Merge(u) {
+				b.clash(owners[clash.ID], r, clash, k)
 			}
 		}
 	}
@@ -207,32 +248,57 @@ func (b *builder) watch(k *Key) {
 	}
 	if len(units) == 0 {
 		k.Decision.Reason = fmt.Sprintf("the key (%s, %s) can do none of the operations that rule %q names", k.Usage, k.Spec, k.Rule)
-		b.plan.Problems.Warn(b.plan.Config.Rules[k.Decision.Rules[0]].Pos, "no-operation", "rule %q leaves key %s without an alarm: %s", k.Rule, k.ARN, k.Decision.Reason)
 	}
 }
 
+// own charges a rule for the alarms of a unit that no earlier rule makes.
+func (b *builder) own(rule int, u spec.Unit, owners map[string]int) {
+	for _, a := range u.Alarms {
+		if _, taken := owners[a.ID]; taken {
+			continue
+		}
+		if owners != nil {
+			owners[a.ID] = rule
+		}
+		b.charge(rule, a)
+	}
+}
+
+func (b *builder) clash(first, second int, a spec.Alarm, k *Key) {
+	p := b.plan
+	b.found(group{diag.Error, p.Config.Rules[second].Pos, "duplicate-alarm",
+		fmt.Sprintf("rules %q and %q both make the %s alarm %q on ", p.Rules[first].Name, p.Rules[second].Name, a.Kind, a.AlarmID),
+		"; give one of them another id, or drop continue: true"}, spec.JoinOperations(a.Operations, "+")+" of key "+k.ARN)
+}
+
 // watchOf is what a rule wants for a key, without what the key cannot do.
-func (b *builder) watchOf(k *Key, r *config.Rule, index int) spec.Watch {
+func (b *builder) watchOf(k *Key, rule int) spec.Watch {
+	r := &b.plan.Config.Rules[rule]
 	w := spec.Watch{
-		Actions:   b.plan.Rules[index].actions,
+		Actions:   b.plan.Rules[rule].actions,
 		Detectors: b.plan.Config.DetectorsManaged,
-		Origin:    fmt.Sprintf("Rule %s of keywatch deployment %s.", r.Name, b.names),
+		Origin:    b.plan.Rules[rule].origin,
 	}
 	can, _ := spec.Applicable(k.Usage, k.Spec)
-	switch r.Operations.Scope {
-	case config.Core:
-		w.Operations, _ = spec.Core(k.Usage, k.Spec)
-	case config.Applicable:
-		w.Operations = can
-	default:
-		w.Operations = b.able(k, r, r.Operations.List, can)
-	}
 	if r.Anomaly != nil {
 		w.Anomalies = []spec.Anomaly{*r.Anomaly}
+		switch r.Operations.Scope {
+		case config.Core:
+			w.Operations, _ = spec.Core(k.Usage, k.Spec)
+		case config.Applicable:
+			w.Operations = can
+		default:
+			w.Operations = b.able(k, r, r.Operations.List, can)
+		}
 	}
 	for _, t := range r.Thresholds {
 		t.Operations = b.able(k, r, t.Operations, can)
-		if len(t.Operations) > 0 {
+		switch {
+		case len(t.Operations) == 0:
+		case slices.ContainsFunc(w.Thresholds, func(o spec.Threshold) bool { return o.ID == t.ID && slices.Equal(o.Operations, t.Operations) }):
+			b.found(group{diag.Error, t.Pos, "duplicate-alarm", fmt.Sprintf("rule %q makes two threshold alarms %q on ", r.Name, t.ID),
+				fmt.Sprintf(": that is what a key of %s, %s can do of both lists of operations; give one of them another id", k.Usage, k.Spec)}, spec.JoinOperations(t.Operations, "+")+" of key "+k.ARN)
+		default:
 			w.Thresholds = append(w.Thresholds, t.Threshold)
 		}
 	}
@@ -241,7 +307,7 @@ func (b *builder) watchOf(k *Key, r *config.Rule, index int) spec.Watch {
 
 // able keeps the operations that the key can do and notes the others.
 func (b *builder) able(k *Key, r *config.Rule, wanted, can []spec.Operation) []spec.Operation {
-	var out []spec.Operation
+	out := make([]spec.Operation, 0, len(wanted))
 	for _, op := range wanted {
 		if slices.Contains(can, op) {
 			out = append(out, op)
@@ -395,7 +461,7 @@ func (b *builder) checkGates() {
 	}
 	for i, r := range p.Rules {
 		if r.Keys == 0 {
-			p.Problems.Warn(p.Config.Rules[i].Pos, "matches-nothing", "rule %q matches no key of %s in %s; `keywatch explain KEY` shows what a rule sees of a key", r.Name, p.Inventory.Account, p.Inventory.Region)
+			p.Problems.Warn(p.Config.Rules[i].Pos, "matches-nothing", "rule %q matches no key of %s in %s that an earlier rule has not taken; `keywatch explain KEY` shows what each rule sees of a key", r.Name, p.Inventory.Account, p.Inventory.Region)
 		}
 	}
 	if p.Totals.Watched == 0 {

@@ -1,0 +1,114 @@
+package config_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var codePattern = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
+
+// codesIn reads the Go files of a package and returns every diagnostic code in
+// them with its place: the second argument of Add, Warn, fail and one, when it
+// is a literal or a conversion-free constant of the call.
+func codesIn(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	codes := map[string]string{}
+	fset := token.NewFileSet()
+	packages, err := parser.ParseDir(fset, dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	if err != nil || len(packages) == 0 {
+		t.Fatalf("%s: %d packages, %v", dir, len(packages), err)
+	}
+	for _, p := range packages {
+		ast.Inspect(p, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok && len(call.Args) >= 2 && giver(call.Fun) {
+				if lit, ok := call.Args[1].(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					if code, err := strconv.Unquote(lit.Value); err == nil && codePattern.MatchString(code) {
+						codes[code] = fset.Position(lit.Pos()).String()
+					}
+				}
+			}
+			return true
+		})
+	}
+	return codes
+}
+
+func giver(fun ast.Expr) bool {
+	names := []string{"Add", "Warn", "fail", "one"}
+	switch f := fun.(type) {
+	case *ast.SelectorExpr:
+		return slices.Contains(names, f.Sel.Name)
+	case *ast.Ident:
+		return slices.Contains(names, f.Name)
+	}
+	return false
+}
+
+var entry = regexp.MustCompile("(?m)^### `([^`]*)`$")
+
+// docs/codes.md has an entry for each code, in alphabetical order, and none
+// for a code that nobody gives.
+func TestEveryCodeIsDocumented(t *testing.T) {
+	t.Parallel()
+	given := map[string]string{}
+	for _, dir := range []string{".", "../internal/plan", "../internal/cli"} {
+		codes := codesIn(t, dir)
+		if len(codes) == 0 {
+			t.Errorf("%s gives no code: the search is broken", dir)
+		}
+		maps.Copy(given, codes)
+	}
+	var documented []string
+	for _, m := range entry.FindAllStringSubmatch(string(read(t, "../docs/codes.md")), -1) {
+		documented = append(documented, m[1])
+	}
+	for _, problem := range compareCodes(given, documented) {
+		t.Error(problem)
+	}
+}
+
+func compareCodes(given map[string]string, documented []string) (problems []string) {
+	for _, code := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(documented, code) {
+			problems = append(problems, fmt.Sprintf("docs/codes.md has no entry for [%s], given at %s", code, given[code]))
+		}
+	}
+	for i, code := range documented {
+		if given[code] == "" {
+			problems = append(problems, fmt.Sprintf("docs/codes.md explains [%s], which nothing gives", code))
+		}
+		if i > 0 && documented[i-1] >= code {
+			problems = append(problems, fmt.Sprintf("docs/codes.md: [%s] is out of order or there twice", code))
+		}
+	}
+	return problems
+}
+
+// The comparison notices a code too few, one too many, and one out of order.
+func TestCompareCodes(t *testing.T) {
+	t.Parallel()
+	given := map[string]string{"a": "x.go:1", "b": "x.go:2"}
+	for name, test := range map[string]struct {
+		documented []string
+		problems   int
+	}{
+		"right":        {[]string{"a", "b"}, 0},
+		"one too few":  {[]string{"a"}, 1},
+		"one too many": {[]string{"a", "b", "c"}, 1},
+		"order":        {[]string{"b", "a"}, 1},
+		"twice":        {[]string{"a", "a", "b"}, 1},
+	} {
+		if got := compareCodes(given, test.documented); len(got) != test.problems {
+			t.Errorf("%s: %q, want %d problems", name, got, test.problems)
+		}
+	}
+}

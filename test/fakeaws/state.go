@@ -1,0 +1,75 @@
+package fakeaws
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"keywatch/internal/coverage"
+)
+
+// State is what the account holds. The zero value is an empty account.
+type State struct {
+	Account   string // default 111122223333
+	Region    string // default eu-west-1
+	Partition string // default aws
+	CallerARN string // default a user named "tester" in the account
+	Keys      []Key
+	Aliases   []Alias
+	Alarms    []coverage.Alarm
+}
+
+// Key is one KMS key. What is left empty is that of an ordinary customer key.
+type Key struct {
+	ID          string
+	ARN         string // default: composed of the account, region and ID
+	Tags        []Tag
+	Manager     string // default CUSTOMER
+	State       string // default Enabled
+	Usage       string // default ENCRYPT_DECRYPT
+	Spec        string // default SYMMETRIC_DEFAULT
+	Origin      string // default AWS_KMS
+	MultiRegion bool
+	Created     time.Time // default 2024-01-02T03:04:05Z
+
+	// DenyDescribe and DenyTags are what a key policy does to DescribeKey and
+	// ListResourceTags.
+	DenyDescribe, DenyTags bool
+	// Gone makes ListKeys still name the key, and nothing else know it.
+	Gone bool
+	// Unlisted leaves the key out of ListKeys, as eventual consistency can.
+	Unlisted bool
+}
+
+// Tag is one tag of a key.
+type Tag struct{ Key, Value string }
+
+// Alias is one alias. An empty Target is a predefined alias without a key.
+type Alias struct {
+	Name    string // with "alias/"
+	Target  string // key ID
+	Created time.Time
+}
+
+func (s *State) defaults() {
+	s.Account = cmp.Or(s.Account, "111122223333")
+	s.Region = cmp.Or(s.Region, "eu-west-1")
+	s.Partition = cmp.Or(s.Partition, "aws")
+	s.CallerARN = cmp.Or(s.CallerARN, fmt.Sprintf("arn:%s:iam::%s:user/tester", s.Partition, s.Account))
+}
+
+// KeyARN is the ARN of a key of this account.
+func (s *State) KeyARN(id string) string {
+	return fmt.Sprintf("arn:%s:kms:%s:%s:key/%s", s.Partition, s.Region, s.Account, id)
+}
+
+func (s *State) key(id string) (Key, bool) {
+	for i := range s.Keys {
+		if s.Keys[i].ID == id {
+			return s.Keys[i], true
+		}
+	}
+	return Key{}, false
+}
+
+func (s *State) arn(k Key) string { return cmp.Or(k.ARN, s.KeyARN(k.ID)) }
