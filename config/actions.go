@@ -22,7 +22,7 @@ func (a Actions) Fill(at Place) (spec.Actions, diag.List) {
 		for _, action := range in {
 			arn := at.expand(action.ARN)
 			if why := at.refuse(arn); why != "" {
-				problems.Add(action.Pos, "bad-arn", "action %q %s", action.ARN, why)
+				problems.Add(action.Pos, "bad-arn", "action %q %s", brief(action.ARN), why)
 				continue
 			}
 			out = append(out, arn)
@@ -30,6 +30,14 @@ func (a Actions) Fill(at Place) (spec.Actions, diag.List) {
 		return out
 	}
 	return spec.Actions{Alarm: fill(a.Alarm), OK: fill(a.OK), InsufficientData: fill(a.InsufficientData)}, problems
+}
+
+// brief is the beginning of what is too long to show.
+func brief(s string) string {
+	if r := []rune(s); len(r) > 150 {
+		return string(r[:150]) + "…"
+	}
+	return s
 }
 
 func (p Place) expand(arn string) string {

@@ -16,9 +16,8 @@ import (
 
 var codePattern = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 
-// codesIn reads the Go files of a package and returns every diagnostic code in
-// them with its place: the second argument of Add, Warn, fail and one, when it
-// is a literal or a conversion-free constant of the call.
+// codesIn reads the Go files of a package and returns every diagnostic code
+// that stands in them as a literal, with its place.
 func codesIn(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	codes := map[string]string{}
@@ -29,17 +28,39 @@ func codesIn(t *testing.T, dir string) map[string]string {
 	}
 	for _, p := range packages {
 		ast.Inspect(p, func(n ast.Node) bool {
-			if call, ok := n.(*ast.CallExpr); ok && len(call.Args) >= 2 && giver(call.Fun) {
-				if lit, ok := call.Args[1].(*ast.BasicLit); ok && lit.Kind == token.STRING {
-					if code, err := strconv.Unquote(lit.Value); err == nil && codePattern.MatchString(code) {
-						codes[code] = fset.Position(lit.Pos()).String()
-					}
+			if lit, ok := codeOf(n).(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if code, err := strconv.Unquote(lit.Value); err == nil && codePattern.MatchString(code) {
+					codes[code] = fset.Position(lit.Pos()).String()
 				}
 			}
 			return true
 		})
 	}
 	return codes
+}
+
+// codeOf is where a code stands in a call or literal: the second argument of
+// Add, Warn, fail and one; Code: in a Problem; after severity and place in a
+// literal without field names.
+func codeOf(n ast.Node) ast.Expr {
+	switch n := n.(type) {
+	case *ast.CallExpr:
+		if len(n.Args) >= 2 && giver(n.Fun) {
+			return n.Args[1]
+		}
+	case *ast.KeyValueExpr:
+		if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Code" {
+			return n.Value
+		}
+	case *ast.CompositeLit:
+		if len(n.Elts) < 3 {
+			return nil
+		}
+		if s, ok := n.Elts[0].(*ast.SelectorExpr); ok && (s.Sel.Name == "Error" || s.Sel.Name == "Warning") {
+			return n.Elts[2]
+		}
+	}
+	return nil
 }
 
 func giver(fun ast.Expr) bool {

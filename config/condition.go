@@ -127,7 +127,13 @@ func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
 		return &Condition{Pos: d.pos(n), Kind: Every}
 	}
 	if n.Kind != yaml.MappingNode {
-		d.wrongType(n, where, "a condition such as {tag: team, equals: payments}, or the word every")
+		want := "a condition such as {tag: team, equals: payments}"
+		if n.Kind == yaml.SequenceNode {
+			want += ", or several below all or any"
+		} else if depth == 0 {
+			want += ", or the word every"
+		}
+		d.wrongType(n, where, want)
 		return nil
 	}
 	if len(n.Content) == 0 {
@@ -135,7 +141,7 @@ func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
 		return nil
 	}
 	if depth > maxDepth {
-		d.fail(n, "too-deep", "%s is nested more than %d deep", where, maxDepth)
+		d.fail(n, "too-deep", "a condition is nested more than %d deep here; say it with fewer levels of all, any and not", maxDepth)
 		return nil
 	}
 	keys := mappingKeys(n)
@@ -163,6 +169,8 @@ func (d *decoder) noCondition(n *yaml.Node, where string) {
 		d.fail(key, "wrong-type", "a key of %s is %s; write a name", where, kindOf(key))
 	case key.Value == "every":
 		d.fail(key, "unknown-key", "every is a word and no key: write match: every to match each key")
+	case key.Value == "or" || key.Value == "and":
+		d.fail(key, "unknown-key", "unknown key %q in %s; write any for or, and all for and", key.Value, where)
 	case key.Value != "<<" && diag.Nearest(key.Value, conditionWords) == "" && value.Kind == yaml.ScalarNode:
 		d.fail(key, "unknown-key", "unknown key %q in %s; a condition has one of: %s; for a tag's value write {tag: %s, equals: %s}",
 			key.Value, where, strings.Join(conditionWords, ", "), key.Value, value.Value)
@@ -208,7 +216,7 @@ func (d *decoder) combination(n *yaml.Node, word, where string, depth int) *Cond
 		}
 	})
 	if whole && len(value.Content) == 0 {
-		d.fail(value, "empty-condition", "%s is an empty list; an empty %s would match by accident: write a condition or match: every", where, word)
+		d.fail(value, "empty-condition", "%s is an empty list; write a condition below %s, or match: every to match each key", where, word)
 	}
 	if len(c.Children) == 0 || len(c.Children) < len(value.Content) {
 		return nil // the child's problem is reported
@@ -230,7 +238,7 @@ func (d *decoder) leaf(n *yaml.Node, where string) *Condition {
 	}
 	one := func(t TagTest) func(v *yaml.Node) bool {
 		return func(v *yaml.Node) bool {
-			s, fine := d.text(v, where+"."+string(t))
+			s, fine := d.tagValue(v, where+"."+string(t))
 			c.Values = []string{s}
 			return fine
 		}
@@ -256,7 +264,7 @@ func (d *decoder) leaf(n *yaml.Node, where string) *Condition {
 	})
 	switch {
 	case len(tests) > 1:
-		d.fail(n, "two-operators", "%s has %s; a tag leaf has exactly one: put two leaves below \"all\"", where, strings.Join(tests, " and "))
+		d.fail(n, "two-operators", "%s has %s; a tag leaf has exactly one: put a leaf for each below \"all\"", where, strings.Join(tests, " and "))
 	case len(tests) == 0 && len(d.problems) == before:
 		d.fail(n, "no-operator", "%s names the tag %q but no test; add one of equals, in, glob, regex, exists", where, c.Tag)
 	}
@@ -278,6 +286,19 @@ func (d *decoder) tagKey(n *yaml.Node, where string) string {
 	return s
 }
 
+// tagValue reads what a tag's value is compared with, which may be empty.
+func (d *decoder) tagValue(n *yaml.Node, where string) (string, bool) {
+	switch n := resolve(n); {
+	case n.Kind == yaml.SequenceNode && !strings.HasSuffix(where, "]"):
+		d.wrongType(n, where, "one text (use in for several)")
+		return "", false
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null":
+		d.fail(n, "wrong-type", "%s is empty; for the empty text write \"\"", where)
+		return "", false
+	}
+	return d.text(n, where)
+}
+
 func (d *decoder) possibleValue(n *yaml.Node, where, s string) bool {
 	if count := utf8.RuneCountInString(s); count > maxTagValue {
 		d.fail(n, "tag-value", "%s has %d characters; a tag value has at most %d, so this can never match", where, count, maxTagValue)
@@ -290,7 +311,7 @@ func (d *decoder) valueList(n *yaml.Node, where string, c *Condition) bool {
 	ok := true
 	whole := d.list(n, where, "values, for example [a, b]", func(i int, item *yaml.Node) {
 		at := fmt.Sprintf("%s[%d]", where, i)
-		s, fine := d.text(item, at)
+		s, fine := d.tagValue(item, at)
 		switch {
 		case !fine || !d.possibleValue(item, at, s):
 			ok = false
@@ -302,7 +323,7 @@ func (d *decoder) valueList(n *yaml.Node, where string, c *Condition) bool {
 		}
 	})
 	if whole && ok && len(c.Values) == 0 {
-		d.fail(n, "empty-condition", "%s is an empty list, which no key can match", where)
+		d.fail(n, "empty-condition", "%s is an empty list, which no key can match; write at least one value", where)
 		return false
 	}
 	return whole && ok
@@ -315,7 +336,7 @@ func (d *decoder) globPattern(n *yaml.Node, where string, c *Condition) bool {
 	}
 	g, err := CompileGlob(c.Values[0])
 	if err != nil {
-		d.fail(n, "bad-glob", "%s %q: %v", where, c.Values[0], err)
+		d.fail(n, "bad-glob", "%s %s is wrong at %v", where, shown(c.Values[0]), err)
 		return false
 	}
 	c.glob = g

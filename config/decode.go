@@ -3,10 +3,12 @@ package config
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -62,7 +64,7 @@ func (d *decoder) mapping(n *yaml.Node, where, want string, fs fields) bool {
 	}
 	names := slices.Sorted(maps.Keys(fs))
 	seen := map[string]int{}
-	meant := map[string]bool{} // what unknown keys are slips of: not missing too
+	meant, strange := map[string]bool{}, 0 // unknown keys: what they are slips of, or how many of nothing
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := resolve(n.Content[i]), n.Content[i+1]
 		f, known := fs[key.Value]
@@ -74,17 +76,26 @@ func (d *decoder) mapping(n *yaml.Node, where, want string, fs fields) bool {
 			d.fail(key, "duplicate-key", "%q stands twice in %s, first in line %d; remove one", key.Value, where, first)
 			continue
 		case !known:
-			meant[diag.Nearest(key.Value, names)] = true
+			if near := diag.Nearest(key.Value, names); near == "" {
+				strange++
+			} else {
+				meant[near] = true
+			}
 			d.unknownKey(key, where, "allowed", names)
 			continue
 		}
 		seen[key.Value] = key.Line
 		f.read(value)
 	}
-	for _, name := range names {
-		if _, there := seen[name]; fs[name].required && !there && !meant[name] {
-			d.fail(n, "missing-key", "%s lacks the required key %q", where, name)
-		}
+	missing := slices.DeleteFunc(names, func(name string) bool {
+		_, there := seen[name]
+		return !fs[name].required || there || meant[name]
+	})
+	if len(missing) <= strange {
+		return true // each unknown key may be one of them: one cause, one message
+	}
+	for _, name := range missing {
+		d.fail(n, "missing-key", "%s lacks the required key %q", where, name)
 	}
 	return true
 }
@@ -151,24 +162,48 @@ func (d *decoder) text(n *yaml.Node, where string) (string, bool) {
 		return n.Value, true
 	}
 	switch {
-	case n.Kind != yaml.ScalarNode:
+	case n.Kind != yaml.ScalarNode, n.ShortTag() == "!!null":
 		d.wrongType(n, where, "text")
-		return "", false
-	case n.ShortTag() == "!!null":
-		d.fail(n, "wrong-type", "%s is empty; for the empty text write \"\"", where)
 		return "", false
 	case !strings.HasPrefix(n.ShortTag(), "!!"):
 		d.fail(n, "quote-it", "%s begins with !, which makes %s a YAML tag; if the ! is part of the text, put it in quotes: %s", where, n.Tag, strconv.Quote(strings.TrimSpace(n.Tag+" "+n.Value)))
 		return "", false
 	}
-	d.fail(n, "quote-it", "%s must be text, but YAML reads %s as %s; write %s", where, n.Value, strings.TrimSuffix(kindOf(n), " "+n.Value), strconv.Quote(n.Value))
+	d.fail(n, "quote-it", "%s must be text, but YAML reads %s as %s; write %s", where, n.Value, article(n), strconv.Quote(n.Value))
 	return "", false
+}
+
+// article is what YAML takes a scalar for.
+func article(n *yaml.Node) string {
+	switch n.ShortTag() {
+	case "!!int", "!!float":
+		return "a number"
+	case "!!bool":
+		return "a boolean"
+	case "!!timestamp":
+		return "a date"
+	}
+	return "a value with the tag " + n.ShortTag()
+}
+
+// shown quotes a pattern as it is, so that its characters can be counted; only
+// what cannot be printed is escaped.
+func shown(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return `"` + s + `"`
 }
 
 // choice reads one of a few words.
 func (d *decoder) choice(n *yaml.Node, where string, allowed ...string) (string, bool) {
-	s, ok := d.text(n, where)
-	if ok && !slices.Contains(allowed, s) {
+	n = resolve(n)
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
+		d.wrongType(n, where, "one of "+strings.Join(allowed, ", "))
+		return "", false
+	}
+	s, ok := n.Value, true
+	if !slices.Contains(allowed, s) {
 		d.fail(n, "not-allowed", "%s is %q%s; allowed: %s", where, s, diag.DidYouMean(s, allowed), strings.Join(allowed, ", "))
 		return "", false
 	}
@@ -184,15 +219,18 @@ func (d *decoder) boolean(n *yaml.Node, where string) (value, ok bool) {
 	return strings.EqualFold(n.Value, "true"), true
 }
 
+// wholeNumber is one that YAML takes for a float if it is too large.
+var wholeNumber = regexp.MustCompile(`^[0-9]{19,}$`)
+
 func (d *decoder) integer(n *yaml.Node, where string, low, high int) (int, bool) {
 	n = resolve(n)
-	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" && !wholeNumber.MatchString(n.Value) {
 		d.wrongType(n, where, "a whole number")
 		return 0, false
 	}
 	v, err := strconv.Atoi(strings.ReplaceAll(n.Value, "_", ""))
 	if err != nil || v < low || v > high {
-		d.fail(n, "out-of-range", "%s is %s; allowed: %d to %d", where, n.Value, low, high)
+		d.fail(n, "out-of-range", "%s is %s; allowed: a whole number from %d to %d", where, n.Value, low, high)
 		return 0, false
 	}
 	return v, true

@@ -69,7 +69,7 @@ func (r Request) find() (string, []byte, error) {
 			continue
 		}
 		if err != nil {
-			return path, nil, one(Pos{File: path}, "no-file", "this config cannot be read: %s; mend that, or name another one with -c keywatch:config=PATH, --config PATH or $KEYWATCH_CONFIG", reason(err))
+			return path, nil, one(Pos{File: path}, "no-file", "this config cannot be used: %s; mend that, or name another one with -c keywatch:config=PATH, --config PATH or $KEYWATCH_CONFIG", reason(err))
 		}
 		return path, data, nil
 	}

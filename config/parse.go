@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -70,6 +71,7 @@ var slips = []struct{ complaint, advice string }{
 	{"node content", "a bracket is not closed, or a value is missing"},
 	{"UTF-8", "save the file as UTF-8 text"},
 	{"control characters", "save the file as UTF-8 text"},
+	{"whitespace or line break", "a value that begins with ! needs quotes"},
 	{"expected key", "indent this line like its neighbours, and close each bracket once"},
 	{"'-' indicator", "indent this line like its neighbours; each item of a list begins with -"},
 }
@@ -83,12 +85,12 @@ func notYAML(file string, data []byte, err error) diag.List {
 		}
 	}
 	pos := Pos{File: file, Line: line, Col: 1}
-	if lines := bytes.SplitAfter(data, []byte("\n")); utf8.Valid(data) {
-		pos.Line = brokenLine(lines, line)
-		if pos.Line <= len(lines) {
-			this := string(lines[pos.Line-1])
-			pos.Col += utf8.RuneCountInString(this) - utf8.RuneCountInString(strings.TrimLeft(this, " \t"))
-		}
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	if i := slices.IndexFunc(lines, func(l []byte) bool { return !utf8.Valid(l) }); i >= 0 {
+		pos.Line = i + 1
+	} else if pos.Line = brokenLine(lines, line); pos.Line <= len(lines) {
+		this := string(lines[pos.Line-1])
+		pos.Col += utf8.RuneCountInString(this) - utf8.RuneCountInString(strings.TrimLeft(this, " \t"))
 	}
 	advice := "check indentation, quotes and brackets here and in the line before"
 	for _, s := range slips {

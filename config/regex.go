@@ -4,7 +4,6 @@ import (
 	"errors"
 	"regexp"
 	"regexp/syntax"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -24,15 +23,15 @@ func (d *decoder) regexPattern(n *yaml.Node, where string, c *Condition) bool {
 	}
 	var bad *syntax.Error
 	if !errors.As(err, &bad) {
-		d.fail(n, "bad-regex", "%s %q: %v", where, pattern, err)
+		d.fail(n, "bad-regex", "%s %s: %v", where, shown(pattern), err)
 		return false
 	}
 	part := ""
 	if bad.Expr != pattern && bad.Expr != "" {
-		part = " in " + strconv.Quote(bad.Expr)
+		part = " in " + shown(bad.Expr)
 	}
 	at := utf8.RuneCountInString(pattern[:mistake(pattern, bad)]) + 1
-	d.fail(n, "bad-regex", "%s %q is wrong at character %d: %s%s%s", where, pattern, at, bad.Code, part, remedies[bad.Code])
+	d.fail(n, "bad-regex", "%s %s is wrong at character %d: %s%s%s", where, shown(pattern), at, bad.Code, part, remedies[bad.Code])
 	return false
 }
 

@@ -91,7 +91,7 @@ func (u *Unit) addAnomaly(a Anomaly, w Watch, n Names) {
 	id, name := n.Alarm(u.Key, u.Operations, KindAnomaly, a.ID)
 	alarm := Alarm{
 		ID: id, Name: name, Kind: KindAnomaly, AlarmID: a.ID, Operations: u.Operations,
-		Description: describe(u.Key, u.Operations, fmt.Sprintf("%s the expected band (%s standard deviations)", sides[a.Direction], a.Band), a.Evaluation, w.Origin),
+		Description: describe(u.Key, u.Operations, sides[a.Direction]+" the expected band ("+a.Band+" standard deviations)", a.Evaluation, w.Origin),
 		Queries: []Query{
 			{ID: "m1", Operation: op, KeyARN: u.Key.ARN, Statistic: a.Statistic, Period: a.Period, ReturnData: true},
 			{ID: "ad1", Expression: "ANOMALY_DETECTION_BAND(m1, " + a.Band + ")", ReturnData: true},
@@ -165,14 +165,15 @@ var operators = map[Direction]string{
 
 // describe says what a person who is woken by the alarm needs first.
 func describe(k Key, ops []Operation, limit string, e Evaluation, origin string) string {
-	s := fmt.Sprintf("%s requests of KMS key %s: %s over %s %s in %d of %d periods.", JoinOperations(ops, " + "), k.ARN, e.Statistic, Minutes(e.Period), limit, e.Breaching, e.Evaluate)
+	alias := ""
 	if k.Alias != "" {
-		s = k.Alias + ": " + s
+		alias = k.Alias + ": "
 	}
 	if origin != "" {
-		s += " " + origin
+		origin = " " + origin
 	}
-	return truncate(s, MaxAlarmDescription)
+	return truncate(alias+JoinOperations(ops, " + ")+" requests of KMS key "+k.ARN+": "+e.Statistic+" over "+Minutes(e.Period)+" "+limit+
+		" in "+strconv.Itoa(e.Breaching)+" of "+strconv.Itoa(e.Evaluate)+" periods."+origin, MaxAlarmDescription)
 }
 
 // Minutes writes a duration as the config does: "5m", "1h".
@@ -188,6 +189,9 @@ func Minutes(d time.Duration) string {
 
 // truncate cuts at a whole character.
 func truncate(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
 	n := 0
 	for i := range s {
 		if n++; n > limit {

@@ -114,15 +114,26 @@ func (w *World) note(kind, format string, args ...any) {
 	fmt.Fprintf(w.Stderr, "keywatch: %s: %s\n", kind, fmt.Sprintf(format, args...))
 }
 
-// say writes problems to stderr: those with a place as `file:line:col: …` with
-// the line, the others in the program's voice.
+// mostSaid keeps an account with ten thousand unreadable keys from filling a
+// terminal; --format json has every one.
+const mostSaid = 100
+
+// say writes problems to stderr: those with a place as `file:line:col: …`, an
+// error with the line itself, and those without in the program's voice.
 func (w *World) say(problems diag.List, c *config.Config) {
-	for _, p := range problems {
-		if p.Pos.File != "" {
-			diag.List{p}.Print(w.Stderr, c.File, c.Source)
-			continue
+	for i, p := range problems {
+		if i == mostSaid {
+			w.note("notice", "%d more problems are not shown", len(problems)-i)
+			return
 		}
-		w.note(p.Severity.String(), "%s [%s]", p.Message, p.Code)
+		switch {
+		case p.Pos.File == "":
+			w.note(p.Severity.String(), "%s [%s]", p.Message, p.Code)
+		case p.Severity == diag.Warning:
+			fmt.Fprintln(w.Stderr, p)
+		default:
+			diag.List{p}.Print(w.Stderr, c.File, c.Source)
+		}
 	}
 }
 

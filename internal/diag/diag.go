@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
@@ -72,12 +73,23 @@ type List []Problem
 
 // Add appends an error.
 func (l *List) Add(pos Pos, code, format string, args ...any) {
-	*l = append(*l, Problem{Pos: pos, Message: fmt.Sprintf(format, args...), Code: code})
+	*l = append(*l, Problem{Pos: pos, Message: printable(fmt.Sprintf(format, args...)), Code: code})
 }
 
 // Warn appends a warning.
 func (l *List) Warn(pos Pos, code, format string, args ...any) {
-	*l = append(*l, Problem{Pos: pos, Severity: Warning, Message: fmt.Sprintf(format, args...), Code: code})
+	*l = append(*l, Problem{Pos: pos, Severity: Warning, Message: printable(fmt.Sprintf(format, args...)), Code: code})
+}
+
+// printable keeps a user's control characters and broken text off the
+// terminal, and a message on one line.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 // Sort orders by place, then severity, code and text, and drops repetitions.
@@ -140,6 +152,7 @@ func (l List) Print(w io.Writer, file string, source []byte) {
 		if line == "" || utf8.RuneCountInString(line) > maxSnippet || p.Pos.Col > utf8.RuneCountInString(line)+1 {
 			continue
 		}
+		line = printable(line)
 		// A tab in front of the caret keeps it below its character.
 		indent := []rune(line)[:p.Pos.Col-1]
 		for i, r := range indent {
@@ -156,11 +169,24 @@ func (l List) Print(w io.Writer, file string, source []byte) {
 func Nearest(got string, allowed []string) string {
 	best, distance := "", 1+max(1, utf8.RuneCountInString(got)/3)
 	for _, a := range allowed {
-		if d := levenshtein.ComputeDistance(strings.ToLower(got), strings.ToLower(a)); d < distance || d == distance && a < best {
+		d := levenshtein.ComputeDistance(strings.ToLower(got), strings.ToLower(a))
+		if d == 2 && sameLetters(got, a) { // two letters swapped are one slip
+			d = 1
+		}
+		if d < distance || d == distance && a < best {
 			best, distance = a, d
 		}
 	}
 	return best
+}
+
+func sameLetters(a, b string) bool {
+	sorted := func(s string) []rune {
+		r := []rune(strings.ToLower(s))
+		slices.Sort(r)
+		return r
+	}
+	return slices.Equal(sorted(a), sorted(b))
 }
 
 // DidYouMean is ` (did you mean "x"?)` for the nearest allowed word, or "" when

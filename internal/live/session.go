@@ -126,7 +126,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 		return nil, s.fail(opLoadConfig, "", &aws.MissingRegionError{})
 	}
 	// Not as a load option: then AWS_MAX_ATTEMPTS would be ignored.
-	
+	cfg.Retryer = o.retryer
 	// The SDK reports every trouble with credentials as plain text; seen
 	// through this wrapper they can be told from the service's own errors.
 	cfg.Credentials = credentials{cfg.Credentials, needsSignIn(cfg.ConfigSources)}

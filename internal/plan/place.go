@@ -66,7 +66,7 @@ func Place(known Places, units []Candidate, fill Fill, stackName func(int) strin
 		p.used[n] = Size{}
 	}
 	var fresh []Candidate
-	home := map[string]int{} // where a key's units already live
+	homes := map[string][]int{} // where a key's units already live
 	grown := map[int][]Candidate{}
 	for _, u := range units {
 		n, there := known.Units[u.Unit]
@@ -76,8 +76,8 @@ func Place(known Places, units []Candidate, fill Fill, stackName func(int) strin
 		}
 		p.add(n, u)
 		grown[n] = append(grown[n], u)
-		if h, ok := home[u.Key]; !ok || n < h {
-			home[u.Key] = n
+		if !slices.Contains(homes[u.Key], n) {
+			homes[u.Key] = append(homes[u.Key], n)
 		}
 	}
 	p.reportGrown(grown)
@@ -86,7 +86,7 @@ func Place(known Places, units []Candidate, fill Fill, stackName func(int) strin
 		for end < len(fresh) && fresh[end].Key == fresh[i].Key {
 			end++
 		}
-		p.placeKey(fresh[i:end], home[fresh[i].Key])
+		p.placeKey(fresh[i:end], homes[fresh[i].Key])
 		i = end
 	}
 	return Placement{Units: p.placed, Stacks: slices.Sorted(maps.Keys(p.used))}, p.problems
@@ -106,15 +106,18 @@ func (p *placer) add(n int, u Candidate) {
 	p.placed[u.Unit] = n
 }
 
-// placeKey places the new units of one key.
-func (p *placer) placeKey(units []Candidate, home int) {
+// placeKey places the new units of one key, with its others if it can.
+func (p *placer) placeKey(units []Candidate, homes []int) {
 	var whole Size
 	for _, u := range units {
 		whole = whole.plus(u.Size)
 	}
-	if home > 0 && p.used[home].plus(whole).within(p.fill.New) {
-		p.addAll(home, units)
-		return
+	slices.Sort(homes)
+	for _, n := range homes {
+		if p.used[n].plus(whole).within(p.fill.New) {
+			p.addAll(n, units)
+			return
+		}
 	}
 	if whole.within(p.fill.New) {
 		p.addAll(p.lowest(whole), units)

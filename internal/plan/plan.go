@@ -343,7 +343,11 @@ func (b *builder) count(k *Key) {
 
 func (b *builder) place() {
 	p := b.plan
-	var candidates []Candidate
+	units := 0
+	for i := range p.Keys {
+		units += len(p.Keys[i].Units)
+	}
+	candidates := make([]Candidate, 0, units)
 	for i := range p.Keys {
 		for _, u := range p.Keys[i].Units {
 			candidates = append(candidates, Candidate{
@@ -370,12 +374,16 @@ func (b *builder) place() {
 func (b *builder) shards(placement Placement) {
 	p := b.plan
 	shards := make([]spec.Shard, len(placement.Stacks))
-	index := map[int]int{}
+	index, held := map[int]int{}, map[int]int{}
+	for _, n := range placement.Units {
+		held[n]++
+	}
 	for i, n := range placement.Stacks {
 		index[n] = i
 		shards[i] = spec.Shard{
 			StackName:   b.names.AlarmStack(n),
 			Description: fmt.Sprintf("Alarms on the usage of KMS keys, made by keywatch (deployment %s, part %d)", b.names, n),
+			Units:       make([]spec.Unit, 0, held[n]),
 		}
 	}
 	for i := range p.Keys {
@@ -408,6 +416,7 @@ func (b *builder) dashboard() {
 		Name:        b.names.Dashboard(p.Inventory.Region),
 		TopKeys:     p.Config.Dashboard.TopKeys,
 	}
+	d.AlarmARNs = make([]string, 0, p.Totals.Alarms)
 	for i := range p.Keys {
 		for _, u := range p.Keys[i].Units {
 			for _, a := range u.Alarms {

@@ -61,6 +61,7 @@ type LeafTrace struct {
 type Engine struct {
 	rules []config.Rule
 	match []node
+	alone [][]int  // each rule's index as a list, for the keys it decides alone
 	slots []string // the tag keys that any rule looks at, sorted
 	seen  []seen   // the current key's values, by slot
 }
@@ -92,8 +93,9 @@ func New(rules []config.Rule) *Engine {
 	slices.Sort(e.slots)
 	e.slots = slices.Compact(e.slots)
 	e.seen = make([]seen, len(e.slots))
-	for _, r := range rules {
+	for i, r := range rules {
 		e.match = append(e.match, e.compile(r.Match))
+		e.alone = append(e.alone, []int{i})
 	}
 	return e
 }
@@ -144,12 +146,16 @@ func (e *Engine) walk(k *inventory.Key, trace bool) Decision {
 		}
 		if !r.Watch {
 			if len(d.Rules) == 0 {
-				d.Status, d.Rules = OutOfScope, []int{i}
+				d.Status, d.Rules = OutOfScope, e.alone[i]
 				d.Reason = fmt.Sprintf("rule %q says watch: false", r.Name)
 			}
 			break
 		}
-		d.Status, d.Rules = Watched, append(d.Rules, i)
+		if d.Status = Watched; len(d.Rules) == 0 {
+			d.Rules = e.alone[i] // full, so that append copies
+		} else {
+			d.Rules = append(d.Rules, i)
+		}
 		if !r.Continue {
 			break
 		}

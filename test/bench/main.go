@@ -5,8 +5,7 @@
 // Both sides of synth run as processes of their own, in turns, with the same
 // Node.js. keywatch reads its keys from a loopback endpoint that speaks the
 // protocols of AWS; what that costs is measured too. A comparison counts only
-// if both made the same templates: the exit status is 1 if they differ, and
-// also if the pure side misses its target.
+// if both made the same templates: if they differ, the exit status is 1.
 //
 // Start reading at [run]; the sides are in synth.go, the pure side in pure.go,
 // the measuring in measure.go. The keys and rules come from package
@@ -16,12 +15,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -99,6 +100,7 @@ func parse(args []string) (options, error) {
 
 // run prints what was measured to out, and what it is doing to progress.
 func run(ctx context.Context, o options, out, progress io.Writer) error {
+	fmt.Fprintln(out, machine())
 	var all []measurement
 	if len(o.sizes) > 0 {
 		found, err := synth(ctx, o, progress)
@@ -108,19 +110,27 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 		all = append(all, found...)
 		printSynth(out, o, found)
 	}
-	missed := error(nil)
 	if o.pure {
 		found, err := pure(ctx, o, progress)
 		if err != nil {
 			return err
 		}
 		all = append(all, found...)
-		missed = printPure(out, found)
+		printPure(out, found)
 	}
-	if o.benchstat != "" {
-		if err := os.WriteFile(o.benchstat, []byte(benchstat(all)), 0o644); err != nil {
-			return err
-		}
+	if o.benchstat == "" {
+		return nil
 	}
-	return missed
+	return errors.Join(os.MkdirAll(filepath.Dir(o.benchstat), 0o755), os.WriteFile(o.benchstat, []byte(benchstat(all)), 0o644))
+}
+
+// machine says where this runs, and whether something else does: figures of a
+// busy machine are too high.
+func machine() string {
+	s := fmt.Sprintf("%s, %s/%s, %d CPUs", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	load, err := os.ReadFile("/proc/loadavg")
+	if first, _, ok := strings.Cut(string(load), " "); err == nil && ok {
+		s += ", load " + first + " before the first run"
+	}
+	return s
 }

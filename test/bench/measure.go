@@ -19,6 +19,7 @@ import (
 type measurement struct {
 	what string // as a Go benchmark is named: "Synth/alarms=1000/…"
 	wall time.Duration
+	cpu  time.Duration // of all processes; 0 is not known
 	memory
 	allocated, allocations uint64 // of the pure side only
 }
@@ -33,21 +34,22 @@ type memory struct {
 const pollEvery = 20 * time.Millisecond
 
 // measure runs the command to its end. An error has what the command said.
-func measure(cmd *exec.Cmd) (time.Duration, memory, error) {
+func measure(what string, cmd *exec.Cmd) (measurement, error) {
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
-		return 0, memory{}, err
+		return measurement{}, err
 	}
 	watch := watchMemory(cmd.Process.Pid)
 	err := cmd.Wait()
 	wall := time.Since(begin)
 	peak := watch.stop()
 	if err != nil {
-		return wall, peak, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, tail(said.String()))
+		return measurement{}, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, tail(said.String()))
 	}
-	return wall, peak, nil
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return measurement{what: what, wall: wall, cpu: cpu, memory: peak}, nil
 }
 
 func tail(s string) string {
@@ -163,23 +165,27 @@ func median[T int64 | uint64 | time.Duration](values []T) T {
 
 // middle is the median of each figure on its own.
 func middle(all []measurement, what string) (m measurement) {
-	var wall []time.Duration
+	var wall, cpu []time.Duration
 	var largest, sum []int64
 	var allocated, allocations []uint64
 	for _, one := range all {
 		if one.what == what {
-			wall, largest, sum = append(wall, one.wall), append(largest, one.largest), append(sum, one.sum)
+			wall, cpu = append(wall, one.wall), append(cpu, one.cpu)
+			largest, sum = append(largest, one.largest), append(sum, one.sum)
 			allocated, allocations = append(allocated, one.allocated), append(allocations, one.allocations)
 		}
 	}
-	return measurement{what, median(wall), memory{median(largest), median(sum)}, median(allocated), median(allocations)}
+	return measurement{
+		what: what, wall: median(wall), cpu: median(cpu), memory: memory{median(largest), median(sum)},
+		allocated: median(allocated), allocations: median(allocations),
+	}
 }
 
 // benchstat is every measurement as the line of a Go benchmark.
 func benchstat(all []measurement) string {
 	var b strings.Builder
 	for _, m := range all {
-		fmt.Fprintf(&b, "Benchmark%s 1 %d ns/op %d peak-B %d peak-sum-B", m.what, m.wall.Nanoseconds(), m.largest, m.sum)
+		fmt.Fprintf(&b, "Benchmark%s 1 %d ns/op %d cpu-ns/op %d peak-B %d peak-sum-B", m.what, m.wall.Nanoseconds(), m.cpu.Nanoseconds(), m.largest, m.sum)
 		if m.allocations > 0 {
 			fmt.Fprintf(&b, " %d B/op %d allocs/op", m.allocated, m.allocations)
 		}

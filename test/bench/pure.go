@@ -29,7 +29,6 @@ const pureName = "Pure/keys=100000/rules=50"
 type pureRun struct {
 	Wall        time.Duration
 	Peak        int64 // resident bytes, the inventory included
-	Before      int64 // resident bytes with the inventory alone
 	Allocated   uint64
 	Allocations uint64
 }
@@ -39,7 +38,6 @@ func measurePure(s workload.Shape) (pureRun, error) {
 	inv, yaml := s.Inventory(), s.Config()
 	runtime.GC()
 	var r pureRun
-	r.Before, _, _ = resident(os.Getpid())
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	begin := time.Now()

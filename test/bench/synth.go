@@ -104,11 +104,11 @@ func measureSize(ctx context.Context, o options, parent string, alarms int, prog
 			}
 			all = append(all, found...)
 		}
-		wall, peak, err := measure(command(ctx, s.dir, s.aws.Env(), s.keywatch(), s.args("plan")...))
+		m, err := measure(readName(alarms), command(ctx, s.dir, s.aws.Env(), s.keywatch(), s.args("plan")...))
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, measurement{what: readName(alarms), wall: wall, memory: peak})
+		all = append(all, m)
 	}
 	return all, nil
 }
@@ -195,11 +195,11 @@ func (s *size) turn(ctx context.Context, validation bool) ([]measurement, error)
 		{jsSide, []string{s.node(), filepath.Join(s.root, "test", "bench", "js", "app.js"), s.deployment, jsOut}},
 	} {
 		cmd := command(ctx, s.dir, append(env, s.aws.Env()...), side.args[0], side.args[1:]...)
-		wall, peak, err := measure(cmd)
+		m, err := measure(synthName(s.alarms, validation, side.name), cmd)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, measurement{what: synthName(s.alarms, validation, side.name), wall: wall, memory: peak})
+		all = append(all, m)
 	}
 	return all, sameAssembly(goOut, jsOut, s.alarms, validation)
 }

@@ -235,7 +235,7 @@ def page(
     start = 0
     if token:
         try:
-            last = base64.urlsafe_b64decode(token.encode()).decode()
+            last = base64.b64decode(token, altchars=b"-_", validate=True).decode()
         except (binascii.Error, ValueError):
             raise Refusal("InvalidNextToken", "The next token is invalid.") from None
         start = next((n for n, item in enumerate(items) if item[0] > last), len(items))
@@ -364,7 +364,7 @@ class StrictCloudWatchResponse(CloudWatchResponse):
         name = self._checked()["DashboardName"]
         dashboard = self._dashboards.get_dashboard(name)
         if dashboard is None:
-            raise Refusal("ResourceNotFound", f"Dashboard {name} does not exist")
+            raise Refusal("DashboardNotFoundError", f"Dashboard {name} does not exist")
         return ActionResult(
             {
                 "DashboardArn": dashboard.arn,
@@ -396,7 +396,7 @@ class StrictCloudWatchResponse(CloudWatchResponse):
         names = self._checked()["DashboardNames"]
         error = self._dashboards.delete_dashboards(names)
         if error:
-            raise Refusal("ResourceNotFound", error)
+            raise Refusal("DashboardNotFoundError", error)
         return EmptyResult()
 
     def list_tags_for_resource(self) -> ActionResult:

@@ -12,6 +12,7 @@ import datetime
 import json
 import re
 import zoneinfo
+from functools import cache
 from typing import Any
 
 ANOMALY_OPERATORS = {
@@ -404,10 +405,14 @@ def _configuration(configuration: dict[str, Any]) -> list[str]:
         if item["StartTime"] >= item["EndTime"]:
             found.append("The StartTime of an excluded range must be before its EndTime.")
     zone = configuration.get("MetricTimezone")
-    known = zoneinfo.available_timezones()
-    if zone and known and zone not in known:
+    if zone and zone not in _time_zones():
         found.append(f"MetricTimezone {zone} is not in the tz database.")
     return found
+
+
+@cache
+def _time_zones() -> set[str]:
+    return zoneinfo.available_timezones()
 
 
 def parse_excluded_time(text: str) -> datetime.datetime | None:

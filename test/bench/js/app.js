@@ -53,7 +53,7 @@ function draw(stack, unit) {
     detectors.set(d.ID, detector(stack, d));
   }
   for (const a of unit.Alarms) {
-    alarm(stack, a).addDependency(detectors.get(a.DetectorID));
+    alarm(stack, a).addResourceDependency(detectors.get(a.DetectorID));
   }
 }
 

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -150,24 +149,5 @@ func TestServiceTagIsUnique(t *testing.T) {
 			t.Fatalf("the value %q is there twice", v)
 		}
 		seen[v] = true
-	}
-}
-
-func BenchmarkPlan(b *testing.B) {
-	s := Shape{Keys: 100_000, Watched: 10_000, Rules: 50}
-	inv, yaml := s.Inventory(), s.Config()
-	b.ReportAllocs()
-	for b.Loop() {
-		planAll(b, yaml, inv)
-	}
-}
-
-func planAll(tb testing.TB, yaml []byte, inv *inventory.Inventory) {
-	c, err := config.Load(config.Request{Flag: os.DevNull, ReadFile: func(string) ([]byte, error) { return yaml, nil }})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if p := plan.Build(c, inv, plan.Options{FirstDeploy: true}); len(p.Problems.Errors()) > 0 {
-		tb.Fatal(p.Problems)
 	}
 }

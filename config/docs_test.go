@@ -1,0 +1,197 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"keywatch/config"
+)
+
+// A block of YAML in a document. The word after "yaml" says what it is:
+//
+//	(nothing)  a whole config
+//	top        fields of the whole; version and rules are added if they lack
+//	rule       fields of one rule; name, match and actions are added if they lack
+//	match      a condition
+var yamlBlock = regexp.MustCompile("(?ms)^```yaml *([a-z]*)\n(.*?)^```$")
+
+const told = `actions: {alarm: ["arn:{partition}:sns:{region}:{account}:pager"]}`
+
+func wrap(kind, text string) (string, error) {
+	indent := func(s string) string { return "    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ") + "\n" }
+	has := func(key string) bool { return regexp.MustCompile(`(?m)^` + key + `:`).MatchString(text) }
+	switch kind {
+	case "":
+		return text, nil
+	case "top":
+		if !has("rules") {
+			text += "rules:\n  - name: example\n    match: every\n" + indent(told)
+		}
+		if !has("version") {
+			text = "version: 1\n" + text
+		}
+		return text, nil
+	case "rule":
+		for _, line := range []string{"name: example", "match: every", told} {
+			if key, _, _ := strings.Cut(line, ":"); !has(key) && (key != "actions" || !has("watch")) {
+				text += line + "\n"
+			}
+		}
+		return "version: 1\nrules:\n  -\n" + indent(text), nil
+	case "match":
+		return "version: 1\nrules:\n  - name: example\n" + indent(told) + "    match:\n" + strings.ReplaceAll("      "+strings.TrimSpace(text), "\n", "\n      ") + "\n", nil
+	}
+	return "", fmt.Errorf("a yaml block is marked %q; use nothing, top, rule or match", kind)
+}
+
+// Every example in docs/config.md is valid.
+func TestDocumentedExamples(t *testing.T) {
+	t.Parallel()
+	blocks := yamlBlock.FindAllStringSubmatch(string(read(t, "../docs/config.md")), -1)
+	if len(blocks) < 20 {
+		t.Errorf("only %d examples found", len(blocks))
+	}
+	whole := 0
+	for _, b := range blocks {
+		if strings.HasPrefix(b[2], "version:") != (b[1] == "") {
+			t.Errorf("a block that begins with version: is whole, any other is marked; this is neither:\n%s", b[0])
+		}
+		if b[1] == "" {
+			whole++
+		}
+		text, err := wrap(b[1], b[2])
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		c, err := config.Load(config.Request{Flag: "example.yaml", ReadFile: func(string) ([]byte, error) { return []byte(text), nil }})
+		if err != nil {
+			t.Errorf("an example is wrong: %v\n%s", err, text)
+			continue
+		}
+		for _, w := range c.Warnings {
+			if w.Code != "no-actions" || b[1] != "" {
+				t.Errorf("an example gets a warning: %v\n%s", w, text)
+			}
+		}
+	}
+	if whole < 2 {
+		t.Errorf("only %d whole configs", whole)
+	}
+}
+
+// Every example of a mistake in docs/codes.md gives the code that it stands
+// below, as an error or warning, and no other.
+func TestDocumentedMistakes(t *testing.T) {
+	t.Parallel()
+	text := string(read(t, "../docs/codes.md"))
+	places := entry.FindAllStringSubmatchIndex(text, -1)
+	given := codesIn(t, ".")
+	for i, p := range places {
+		code, end := text[p[2]:p[3]], len(text)
+		if i+1 < len(places) {
+			end = places[i+1][0]
+		}
+		blocks := yamlBlock.FindAllStringSubmatch(text[p[1]:end], -1)
+		if given[code] != "" && len(blocks) == 0 && !slices.Contains([]string{"no-file", "empty", "too-large", "unknown-context"}, code) {
+			t.Errorf("[%s] has no example", code)
+		}
+		for _, b := range blocks {
+			wrapped, err := wrap(b[1], b[2])
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			got, problems := printed("example.yaml", []byte(wrapped), nil)
+			if list := codes(problems); len(list) == 0 || slices.ContainsFunc(list, func(c string) bool { return c != code }) {
+				t.Errorf("the example of [%s] gives %q:\n%s", code, list, got)
+			}
+		}
+		for _, part := range []string{"Means: ", "Fix: "} {
+			if !strings.Contains(text[p[1]:end], part) {
+				t.Errorf("[%s] lacks %q", code, part)
+			}
+		}
+	}
+}
+
+// The truth table in docs/config.md is what the program does.
+func TestDocumentedTruthTable(t *testing.T) {
+	t.Parallel()
+	_, rest, ok := strings.Cut(string(read(t, "../docs/config.md")), "<!-- truth table -->\n")
+	if !ok {
+		t.Fatal("docs/config.md has no truth table")
+	}
+	var columns []string
+	rows := 0
+	for line := range strings.Lines(strings.TrimLeft(rest, "\n")) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		cells := strings.Split(strings.Trim(line, "|"), " | ")
+		for i := range cells {
+			cells[i] = strings.Trim(strings.TrimSpace(cells[i]), "`")
+		}
+		switch {
+		case columns == nil:
+			columns = cells
+			continue
+		case strings.HasPrefix(line, "|---"):
+			continue
+		case len(cells) != len(columns):
+			t.Errorf("a row has %d cells of %d: %s", len(cells), len(columns), line)
+			continue
+		}
+		rows++
+		c, _ := condition(t, strings.ReplaceAll(cells[0], `\|`, "|"))
+		for i, column := range columns[1:] {
+			key := tags{}
+			switch column {
+			case "no tag":
+			case `""`:
+				key["env"] = ""
+			default:
+				key["env"] = column
+			}
+			want := map[bool]string{true: "yes", false: "no"}[holds(c, key)]
+			if cells[i+1] != want {
+				t.Errorf("%s on %s: the table says %s, the program %s", cells[0], column, cells[i+1], want)
+			}
+		}
+	}
+	if rows < 10 {
+		t.Errorf("only %d rows", rows)
+	}
+}
+
+// docs/config.md names every field that the program knows: the ones it lists
+// when it is given one that it does not know.
+func TestEveryFieldIsDocumented(t *testing.T) {
+	t.Parallel()
+	doc := string(read(t, "../docs/config.md"))
+	source := "version: 1\nx: 1\nenvironments: [{x: 1}]\ninventory: {x: 1}\nlimits: {x: 1}\ndashboard: {x: 1}\n" +
+		"rules: [{name: r, x: 1, match: {tag: t, x: 1}, anomaly: {x: 1}, thresholds: [{x: 1}], actions: {x: 1}}]\n"
+	_, problems := printed("f", []byte(source), nil)
+	var fields []string
+	for _, p := range problems {
+		if _, list, ok := strings.Cut(p.Message, "; allowed: "); ok && p.Code == "unknown-key" {
+			fields = append(fields, strings.Split(list, ", ")...)
+		}
+	}
+	if len(fields) < 40 {
+		t.Errorf("only %d fields found: %q", len(fields), fields)
+	}
+	for _, name := range append(fields, config.Overridable...) {
+		if !strings.Contains(doc, "`"+name+"`") {
+			t.Errorf("docs/config.md does not name `%s`", name)
+		}
+	}
+	if _, err := os.Stat("../docs/codes.md"); err != nil {
+		t.Error(err)
+	}
+}

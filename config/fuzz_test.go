@@ -1,0 +1,76 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"keywatch/config"
+)
+
+// Whatever bytes come in: no crash, no endless work, the same answer twice, and
+// either problems that have a place and a code or a config that makes sense.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"keywatch.yaml", "testdata/ok/*.yaml", "testdata/err/*.yaml"} {
+		paths, _ := filepath.Glob(pattern)
+		for _, path := range paths {
+			if data, err := os.ReadFile(path); err == nil && len(data) < 10_000 {
+				f.Add(data, "5")
+			}
+		}
+	}
+	f.Add([]byte("version: 1\nrules: [*a, &a {}]\n"), "")
+	f.Add([]byte("a: &a [*a]\n"), "{")
+	f.Fuzz(func(t *testing.T, source []byte, override string) {
+		overrides := map[string]string{"limits.alarms": override}
+		c, problems := config.Parse("f.yaml", source, overrides)
+		_, again := config.Parse("f.yaml", source, overrides)
+		if problems.Error() != again.Error() {
+			t.Fatalf("two answers:\n%v\n%v", problems, again)
+		}
+		problems.Sort()
+		problems.Print(&strings.Builder{}, "f.yaml", source)
+		lines := strings.Count(string(source), "\n") + 1
+		for _, p := range problems {
+			if p.Code == "" || p.Message == "" || strings.Contains(p.Message, "\n") || p.Pos.File == "" || p.Pos.Line > lines+1 {
+				t.Errorf("a bad problem: %#v", p)
+			}
+		}
+		if len(problems.Errors()) == 0 {
+			checkValid(t, c)
+		}
+	})
+}
+
+// checkValid asserts what every other package may rely on.
+func checkValid(t *testing.T, c *config.Config) {
+	t.Helper()
+	if c == nil || len(c.Rules) == 0 || c.Name == "" || c.Limits.Alarms < 0 || c.Limits.MonthlyUSD < 0 {
+		t.Fatalf("not valid: %+v", c)
+	}
+	seen := map[string]bool{}
+	for _, r := range c.Rules {
+		switch {
+		case r.Name == "" || seen[r.Name]:
+			t.Errorf("the rule name %q is empty or there twice", r.Name)
+		case r.Match == nil:
+			t.Errorf("rule %q has no condition", r.Name)
+		case r.Watch && r.Anomaly == nil && len(r.Thresholds) == 0:
+			t.Errorf("rule %q makes no alarm", r.Name)
+		case r.Operations.Scope == config.Listed && len(r.Operations.List) == 0:
+			t.Errorf("rule %q has an empty list of operations", r.Name)
+		}
+		seen[r.Name] = true
+		_ = r.Match.String()
+		holds(r.Match, tags{"team": "payments"})
+		if a := r.Anomaly; a != nil && (a.Band == "" || a.Period <= 0 || a.Breaching < 1 || a.Breaching > a.Evaluate) {
+			t.Errorf("rule %q: %+v", r.Name, a)
+		}
+		for _, th := range r.Thresholds {
+			if len(th.Operations) == 0 || th.Period <= 0 || th.Breaching < 1 || th.Breaching > th.Evaluate {
+				t.Errorf("rule %q: %+v", r.Name, th)
+			}
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package config_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"keywatch/config"
+	"keywatch/constructs/spec"
+	"keywatch/internal/diag"
+)
+
+// sameValues compares configs without the places and compiled patterns.
+var sameValues = cmp.Options{
+	cmpopts.IgnoreTypes(diag.Pos{}),
+	cmpopts.IgnoreFields(config.Config{}, "File", "Source", "Warnings"),
+	cmpopts.IgnoreUnexported(config.Condition{}),
+	cmpopts.EquateEmpty(),
+}
+
+// load is what a user gets from a file that must be valid.
+func load(t *testing.T, path string) *config.Config {
+	t.Helper()
+	source := read(t, path)
+	c, err := config.Load(config.Request{Flag: path, Overrides: overridesIn(source), ReadFile: os.ReadFile})
+	if err != nil {
+		t.Fatalf("%s is not valid:\n%v", path, err)
+	}
+	return c
+}
+
+func codes(problems diag.List) []string {
+	var out []string
+	for _, p := range problems {
+		out = append(out, p.Code)
+	}
+	return out
+}
+
+func every() *config.Condition { return &config.Condition{Kind: config.Every} }
+
+func leaf(tag string, test config.TagTest, values ...string) *config.Condition {
+	return &config.Condition{Kind: config.Tag, Tag: tag, Test: test, Values: values}
+}
+
+func usualAnomaly() *spec.Anomaly {
+	return &spec.Anomaly{
+		ID: "main", Direction: "above", Band: "2",
+		Evaluation: spec.Evaluation{Statistic: "Sum", Period: 5 * time.Minute, Evaluate: 3, Breaching: 2, Missing: "notBreaching"},
+	}
+}
+
+func usualThreshold(above float64, ops ...spec.Operation) config.Threshold {
+	return config.Threshold{Threshold: spec.Threshold{
+		ID: "main", Operations: ops, Above: above,
+		Evaluation: spec.Evaluation{Statistic: "Sum", Period: 5 * time.Minute, Evaluate: 1, Breaching: 1, Missing: "notBreaching"},
+	}}
+}
+
+func usualConfig(rules ...config.Rule) *config.Config {
+	return &config.Config{
+		Name:             "keywatch",
+		Inventory:        config.Inventory{FailOnUnreadable: true},
+		Limits:           config.Limits{Alarms: 1000, MonthlyUSD: 300_000_000},
+		DetectorsManaged: true,
+		Dashboard:        &config.Dashboard{TopKeys: 20},
+		Rules:            rules,
+	}
+}
+
+func usualRule(name string) config.Rule {
+	return config.Rule{Name: name, Match: every(), Watch: true, Operations: config.Operations{Scope: config.Core}, Anomaly: usualAnomaly()}
+}
+
+func arns(arns ...string) []config.Action {
+	var out []config.Action
+	for _, a := range arns {
+		out = append(out, config.Action{ARN: a})
+	}
+	return out
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	want := usualConfig(usualRule("all"))
+	for _, path := range []string{"testdata/ok/minimal.yaml", "testdata/ok/defaults.yaml"} {
+		c := load(t, path)
+		if diff := cmp.Diff(want, c, sameValues); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+		if got := codes(c.Warnings); len(got) != 1 || got[0] != "no-actions" {
+			t.Errorf("%s: warnings %q, want no-actions alone", path, got)
+		}
+		if c.File != path || string(c.Source) != string(read(t, path)) {
+			t.Errorf("%s: File %q and Source are not those of the file", path, c.File)
+		}
+	}
+}
+
+func TestEveryField(t *testing.T) {
+	t.Parallel()
+	c := load(t, "testdata/ok/full.yaml")
+	payments := config.Rule{
+		Name: "payments", Watch: true, Continue: true,
+		Match: &config.Condition{Kind: config.All, Children: []*config.Condition{
+			leaf("team", config.In, "payments", "ledger"),
+			{Kind: config.Not, Children: []*config.Condition{leaf("env", config.GlobOf, "dev*")}},
+			{Kind: config.Any, Children: []*config.Condition{
+				leaf("pci", config.Equals, ""), leaf("pci", config.Regex, "level-[1-4]|all"), leaf("pci", config.Exists),
+			}},
+		}},
+		Operations: config.Operations{Scope: config.Listed, List: []spec.Operation{"Decrypt", "Encrypt"}},
+		Anomaly: &spec.Anomaly{
+			ID: "night", Direction: "both", Band: "2.50",
+			Evaluation: spec.Evaluation{Statistic: "Average", Period: time.Hour, Evaluate: 5, Breaching: 5, Missing: "breaching"},
+		},
+		Actions: config.Actions{
+			Alarm:            arns("arn:{partition}:sns:{region}:{account}:pager", "arn:aws:lambda:eu-central-1:444455556666:function:page"),
+			OK:               arns("arn:{partition}:sns:{region}:{account}:calm"),
+			InsufficientData: arns("arn:aws:sns:eu-central-1:444455556666:blind"),
+		},
+	}
+	day := usualThreshold(0.5, "Sign")
+	day.ID, day.Period, day.Evaluate, day.Missing = "day", 90*time.Minute, 2, "ignore"
+	payments.Thresholds = []config.Threshold{usualThreshold(100_000, "Decrypt", "Encrypt"), day}
+
+	static := usualRule("static")
+	static.Match = leaf("team", config.Exists)
+	static.Match.Want = true
+	static.Operations = config.Operations{Scope: config.Applicable}
+	static.Thresholds = []config.Threshold{usualThreshold(10, "Decrypt")}
+	static.Actions = config.Actions{Alarm: arns("arn:aws:sns:eu-central-1:111122223333:pager")}
+
+	sandbox := usualRule("sandbox")
+	sandbox.Match, sandbox.Watch = leaf("env", config.Equals, "sandbox"), false
+
+	want := &config.Config{
+		Name:         "keys-2",
+		Environments: []config.Environment{{Account: "111122223333", Region: "eu-central-1"}},
+		Limits:       config.Limits{Alarms: 5000, MonthlyUSD: 1_499_500_000},
+		Rules:        []config.Rule{payments, static, sandbox},
+		Dashboard:    &config.Dashboard{TopKeys: 500},
+		RequireMatch: true,
+	}
+	if diff := cmp.Diff(want, c, sameValues); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(c.Warnings) != 0 {
+		t.Errorf("warnings: %v", c.Warnings)
+	}
+	at := map[string]config.Pos{
+		"6:18": c.Limits.AlarmsPos, "6:36": c.Limits.MonthlyUSDPos, "4:5": c.Environments[0].Pos,
+		"10:5": c.Rules[0].Pos, "12:7": c.Rules[0].Match.Pos, "23:9": c.Rules[0].Thresholds[0].Pos, "27:12": c.Rules[0].Actions.OK[0].Pos,
+	}
+	for want, pos := range at {
+		if got := strings.TrimPrefix(pos.String(), "testdata/ok/full.yaml:"); got != want {
+			t.Errorf("a place is %s, want %s", got, want)
+		}
+	}
+}
+
+func TestOff(t *testing.T) {
+	t.Parallel()
+	c := load(t, "testdata/ok/off.yaml")
+	a, b := usualRule("a"), usualRule("b")
+	a.Anomaly, a.Operations.Scope, a.Thresholds = nil, config.Applicable, []config.Threshold{usualThreshold(5, "Decrypt")}
+	b.Anomaly, b.Thresholds = nil, a.Thresholds
+	want := usualConfig(a, b)
+	want.Dashboard = nil
+	if diff := cmp.Diff(want, c, sameValues); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"no-actions", "unused", "no-actions"}, codes(c.Warnings)); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	got := load(t, "testdata/ok/aliases.yaml")
+	a, b, c := usualRule("a"), usualRule("b"), usualRule("c")
+	for _, r := range []*config.Rule{&a, &b, &c} {
+		r.Anomaly.Band = "3"
+	}
+	pager := arns("arn:{partition}:sns:{region}:{account}:pager")
+	a.Match, a.Actions.Alarm = leaf("team", config.Equals, "a"), pager
+	a.Operations = config.Operations{Scope: config.Listed, List: []spec.Operation{"Decrypt", "Sign"}}
+	b.Match = &config.Condition{Kind: config.Not, Children: []*config.Condition{a.Match}}
+	b.Actions, b.Operations, c.Actions.OK = a.Actions, a.Operations, pager
+	if diff := cmp.Diff(usualConfig(a, b, c), got, sameValues); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A context value replaces what the file says, before it is checked, and a
+// message about it names the context value.
+func TestOverrides(t *testing.T) {
+	t.Parallel()
+	c := load(t, "testdata/ok/overrides.yaml")
+	want := usualConfig(usualRule("all"))
+	want.Name, want.DetectorsManaged, want.RequireMatch = "other", false, true
+	want.Inventory.FailOnUnreadable = false
+	want.Limits = config.Limits{Alarms: 7, MonthlyUSD: 2_500_000}
+	want.Dashboard.TopKeys = 3
+	if diff := cmp.Diff(want, c, sameValues); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := c.Limits.AlarmsPos.String(); got != "context keywatch:limits.alarms" {
+		t.Errorf("limits.alarms is said to stand at %q", got)
+	}
+	if all := overridesIn(read(t, "testdata/ok/overrides.yaml")); len(all) != len(config.Overridable) {
+		t.Errorf("overrides.yaml sets %d values; %d can be set: %q", len(all), len(config.Overridable), config.Overridable)
+	}
+}
+
+func TestAdviceOnMissingData(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, p := range load(t, "testdata/ok/advice.yaml").Warnings {
+		got = append(got, p.Code+": "+strings.SplitAfter(p.Message, ":")[0])
+	}
+	want := []string{`missing-data: rule "below":`, `missing-data: rule "both":`, `missing-data: rule "above":`, `missing-data: rule "unknown":`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The config that is shipped works as it stands; it only misses whom to tell.
+func TestShipped(t *testing.T) {
+	t.Parallel()
+	c := load(t, "keywatch.yaml")
+	for _, w := range c.Warnings {
+		if w.Code != "no-actions" {
+			t.Errorf("unexpected warning: %v", w)
+		}
+	}
+	var names []string
+	watching := 0
+	for _, r := range c.Rules {
+		names = append(names, r.Name)
+		if r.Watch {
+			watching++
+		}
+	}
+	if len(c.Warnings) != watching {
+		t.Errorf("%d no-actions warnings for %d rules that watch", len(c.Warnings), watching)
+	}
+	if diff := cmp.Diff([]string{"opted-out", "production", "others"}, names); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+}

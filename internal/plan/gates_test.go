@@ -1,0 +1,256 @@
+package plan_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keywatch/internal/diag"
+	"keywatch/internal/inventory"
+	"keywatch/internal/plan"
+)
+
+// problems of a code, with their place.
+func coded(l diag.List, code string) []string {
+	var out []string
+	for _, p := range l {
+		if p.Code == code {
+			s := p.Message
+			if p.Pos.Line > 0 {
+				s = fmt.Sprintf("%d:%d: %s", p.Pos.Line, p.Pos.Col, s)
+			}
+			out = append(out, p.Severity.String()+" "+s)
+		}
+	}
+	return out
+}
+
+func expect(t *testing.T, l diag.List, code string, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, coded(l, code)); diff != "" {
+		t.Errorf("problems [%s] (-want +got):\n%s", code, diff)
+	}
+}
+
+const arnPrefix = "arn:aws:kms:eu-west-1:111122223333:key/"
+
+func TestTwoRulesThatMakeTheSameAlarm(t *testing.T) {
+	c := load(t, `version: 1
+rules:
+  - {name: first, match: {tag: a, exists: true}, continue: true, operations: [Decrypt, Encrypt]}
+  - name: second
+    match: every
+    operations: [Decrypt]
+    thresholds: [{operations: [Decrypt], above: 1}]
+`)
+	p := plan.Build(c, account(key(1, tags("a=")), key(2, tags("a=")), key(3)), plan.Options{})
+	expect(t, p.Problems, "duplicate-alarm",
+		`error 4:5: rules "first" and "second" both make the anomaly alarm "main" on Decrypt of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001 (and on 1 more); give one of them another id, or drop continue: true`)
+	if first, second := p.Rules[0], p.Rules[1]; first.Alarms() != 4 || second.Anomaly != 1 || second.Threshold != 3 || p.Totals.Alarms != 8 {
+		t.Errorf("a clashing alarm is counted twice: %+v, %+v, %+v", first, second, p.Totals)
+	}
+	if len(p.Keys[0].Units[0].Alarms) != 2 {
+		t.Errorf("the alarms beside the clash are lost: %+v", p.Keys[0].Units[0].Alarms)
+	}
+}
+
+// Two sums that differ in the file may be one and the same for a key that can
+// do only part of either.
+func TestTwoThresholdsThatBecomeOne(t *testing.T) {
+	c := load(t, `version: 1
+rules:
+  - name: sums
+    match: every
+    anomaly: off
+    thresholds:
+      - {operations: [Decrypt, Sign], above: 100}
+      - {operations: [Decrypt, Verify], above: 200}
+      - {operations: [Decrypt, GenerateMac], above: 300, id: other}
+`)
+	p := plan.Build(c, account(key(1)), plan.Options{})
+	expect(t, p.Problems, "duplicate-alarm",
+		`error 8:9: rule "sums" makes two threshold alarms "main" on Decrypt of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001: that is what a key of ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT can do of both lists of operations; give one of them another id`)
+	expect(t, p.Problems, "name-clash")
+	if n := len(p.Keys[0].Units[0].Alarms); n != 2 {
+		t.Errorf("%d alarms, want main once and other", n)
+	}
+}
+
+// A rule that makes nothing is a finding even when another rule covers the key.
+func TestListThatLeavesAKeyWithNothing(t *testing.T) {
+	c := load(t, `version: 1
+rules:
+  - {name: sign, match: every, continue: true, operations: [Sign]}
+  - {name: rest, match: {tag: a, exists: true}}
+`)
+	p := plan.Build(c, account(key(1, tags("a=")), key(2), key(3, of("SIGN_VERIFY", "RSA_2048"))), plan.Options{})
+	expect(t, p.Problems, "no-operation",
+		`warning 3:5: rule "sign" makes no alarm on key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001 (and on 1 more): a key of ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT can do none of the operations that it names`)
+	if p.Keys[0].Decision.Reason != "" || p.Keys[1].Decision.Reason == "" {
+		t.Errorf("reasons %q and %q: only the second key is without alarms", p.Keys[0].Decision.Reason, p.Keys[1].Decision.Reason)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	const file = `version: 1
+limits:
+  alarms: 4
+  monthlyUSD: 4.5
+rules:
+  - {name: cheap, match: {tag: a, exists: true}, operations: [Decrypt]}
+  - {name: dear, match: every}
+  - {name: none, match: {tag: x, exists: true}, watch: false}
+`
+	keys := []inventory.Key{key(1, tags("a=")), key(2)}
+	p := plan.Build(load(t, file), account(keys...), plan.Options{})
+	const perRule = "rule dear: 4 alarms, $1.20; rule cheap: 1 alarms, $0.30; dashboard: $3.00"
+	expect(t, p.Problems, "limit-alarms", "error 3:11: this plan makes 5 alarms in eu-west-1, more than limits.alarms: 4 ("+perRule+"); raise limits.alarms here, or narrow the rules")
+	expect(t, p.Problems, "limit-cost") // $4.50 is not more than 4.5
+
+	p = plan.Build(load(t, strings.Replace(file, "4.5", "4.49", 1)), account(keys...), plan.Options{})
+	expect(t, p.Problems, "limit-cost", "error 4:15: this plan costs $4.50 a month in eu-west-1, more than limits.monthlyUSD: 4.49 ("+perRule+"; us-east-1 list prices of November 2026); raise limits.monthlyUSD here, or narrow the rules")
+
+	p = plan.Build(load(t, strings.Replace(file, "alarms: 4", "alarms: 5", 1)), account(keys...), plan.Options{})
+	expect(t, p.Problems, "limit-alarms") // 5 is not more than 5
+}
+
+// A limit that nobody wrote stands at the file's first key, where it can be
+// written.
+func TestDefaultLimits(t *testing.T) {
+	c := load(t, "# a comment\n\nversion: 1\nrules: [{name: all, match: every}]\n")
+	keys := ofN(251)
+	p := plan.Build(c, account(keys...), plan.Options{FirstDeploy: true})
+	for _, code := range []string{"limit-alarms", "limit-cost"} {
+		got := coded(p.Problems, code)
+		if len(got) != 1 || !strings.HasPrefix(got[0], "error 3:1: ") {
+			t.Errorf("[%s] %q, want one at 3:1", code, got)
+		}
+	}
+	p = plan.Build(c, account(keys[:247]...), plan.Options{FirstDeploy: true}) // 988 alarms, $299.40
+	if err := p.Problems.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+const everyKey = "version: 1\nrules: [{name: all, match: every}]\n"
+
+func TestUnreadableKeys(t *testing.T) {
+	inv := account(key(1), key(2, unreadable("kms:ListResourceTags: AccessDeniedException")))
+	const text = "key " + arnPrefix + "00000002-12ab-34cd-56ef-123400000002 could not be read and counts as not covered: kms:ListResourceTags: AccessDeniedException; let this identity read it (key policy and IAM)"
+	p := plan.Build(load(t, everyKey), inv, plan.Options{})
+	expect(t, p.Problems, "unreadable", "error "+text+", or set inventory.onUnreadable: warn to deploy without it")
+	p = plan.Build(load(t, "inventory: {onUnreadable: warn}\n"+everyKey), inv, plan.Options{})
+	expect(t, p.Problems, "unreadable", "warning "+text)
+	if err := p.Problems.Err(); err != nil {
+		t.Errorf("onUnreadable: warn still stops: %v", err)
+	}
+}
+
+func TestNoKeyIsWatched(t *testing.T) {
+	const none = "no key of 111122223333 in eu-west-1 is watched: of 1 keys, none matches a rule that watches"
+	const file = "version: 1\nrules: [{name: pay, match: {tag: team, equals: pay}}]\n"
+	p := plan.Build(load(t, file), account(key(1)), plan.Options{})
+	expect(t, p.Problems, "no-match", "warning "+none+"; the stacks hold no alarms")
+	expect(t, p.Problems, "matches-nothing", `warning 2:9: rule "pay" matches no key of 111122223333 in eu-west-1 that an earlier rule has not taken; `+"`keywatch explain KEY` shows what each rule sees of a key")
+	if err := p.Problems.Err(); err != nil {
+		t.Errorf("an account without a watched key is an error: %v", err)
+	}
+	p = plan.Build(load(t, "requireMatch: true\n"+file), account(key(1)), plan.Options{})
+	expect(t, p.Problems, "no-match", "error "+none+", and requireMatch is true")
+	p = plan.Build(load(t, "requireMatch: true\n"+everyKey), account(key(1)), plan.Options{})
+	expect(t, p.Problems, "no-match")
+	expect(t, p.Problems, "matches-nothing")
+}
+
+// One line for each action that is wrong, at its place, however many keys and
+// rules it would concern.
+func TestActionOfAnotherRegion(t *testing.T) {
+	c := load(t, `version: 1
+rules:
+  - name: a
+    match: {tag: a, exists: true}
+    actions: &shared
+      alarm: ["arn:aws:sns:us-east-1:111122223333:pager", "arn:{partition}:sns:{region}:{account}:pager"]
+      ok:
+        - arn:aws:sns:us-east-1:111122223333:pager
+  - {name: b, match: every, actions: *shared}
+`)
+	p := plan.Build(c, account(ofN(5)...), plan.Options{})
+	const text = `action "arn:aws:sns:us-east-1:111122223333:pager" is of the region us-east-1, but CloudWatch only notifies within its own, eu-west-1; write {region}, or name a resource there`
+	expect(t, p.Problems, "bad-arn", "error 6:15: "+text, "error 8:11: "+text)
+}
+
+func TestTwoKeysThatNeedOneName(t *testing.T) {
+	twin := func(k *inventory.Key) { k.ID = "99999999-12ab-34cd-56ef-123400000001" }
+	p := plan.Build(load(t, "version: 1\nrules: [{name: all, match: every, operations: [Decrypt]}]\n"), account(key(1), key(2, twin)), plan.Options{})
+	expect(t, p.Problems, "name-clash", `error keys `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001 and `+arnPrefix+`99999999-12ab-34cd-56ef-123400000001 both need the alarm name "keywatch - 123400000001 Decrypt anomaly"; give one of the keys another alias`)
+}
+
+func TestPlacesMustBeKnownFromTheSecondStackOn(t *testing.T) {
+	c := load(t, everyKey)
+	fill := plan.Fill{New: plan.Size{Resources: 16, Bytes: 700_000}, Grown: plan.DefaultFill.Grown}
+	build := func(keys int, o plan.Options) *plan.Plan {
+		o.Fill = fill
+		return plan.Build(c, account(ofN(keys)...), o)
+	}
+	expect(t, build(2, plan.Options{}).Problems, "placement-unknown")
+	p := build(3, plan.Options{})
+	expect(t, p.Problems, "placement-unknown",
+		"error this plan needs 2 alarm stacks, and it is not known in which stack each deployed alarm lives, so a deploy could move alarms between stacks and lose them. If nothing is deployed yet under the name \"keywatch\", say -c keywatch:firstDeploy=true; otherwise narrow the rules to what one stack holds (16 resources, 700 kB)")
+	expect(t, build(3, plan.Options{FirstDeploy: true}).Problems, "placement-unknown")
+	expect(t, build(3, plan.Options{Places: plan.Places{Known: true}}).Problems, "placement-unknown")
+
+	// Places that say they are unknown say nothing.
+	odd := plan.Places{Units: map[string]int{"00000001-12ab-34cd-56ef-123400000001/Decrypt": 7}, Stacks: []int{7}}
+	if p := build(1, plan.Options{Places: odd}); len(p.Deployment.Shards) != 1 {
+		t.Errorf("shards %+v", p.Deployment.Shards)
+	}
+	odd.Known = true
+	p = build(1, plan.Options{Places: odd})
+	if u := p.Keys[0].Units[0]; u.Stack != "keywatch-alarms-007" || p.Deployment.Shards[1].Units[0].ID != u.ID {
+		t.Errorf("the placed unit is in %s", u.Stack)
+	}
+	// A unit that cannot be placed is in no shard, and says so.
+	p = plan.Build(c, account(key(1)), plan.Options{Fill: plan.Fill{New: plan.Size{Resources: 1, Bytes: 1e6}, Grown: plan.DefaultFill.Grown}})
+	if got := coded(p.Problems, "placement-full"); len(got) != 4 || p.Keys[0].Units[0].Stack != "" || len(p.Deployment.Shards[0].Units) != 0 {
+		t.Errorf("%d problems, stack %q: %q", len(got), p.Keys[0].Units[0].Stack, got)
+	}
+}
+
+func TestSameInputSameDeployment(t *testing.T) {
+	const seed = 20261122
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	build := func(inv *inventory.Inventory) *plan.Plan {
+		inv.Sort()
+		return plan.Build(load(t, realisticConfig), inv, plan.Options{FirstDeploy: true, Fill: plan.Fill{New: plan.Size{Resources: 30, Bytes: 700_000}, Grown: plan.DefaultFill.Grown}})
+	}
+	many := func() *inventory.Inventory {
+		inv := realistic()
+		for i := range inv.Keys {
+			named("zz", "aa", "mm")(&inv.Keys[i])
+		}
+		return inv
+	}
+	want := build(many())
+	for i := range 100 {
+		inv := many()
+		r.Shuffle(len(inv.Keys), func(i, j int) { inv.Keys[i], inv.Keys[j] = inv.Keys[j], inv.Keys[i] })
+		for k := range inv.Keys {
+			tags, aliases := inv.Keys[k].Tags, inv.Keys[k].Aliases
+			r.Shuffle(len(tags), func(i, j int) { tags[i], tags[j] = tags[j], tags[i] })
+			r.Shuffle(len(aliases), func(i, j int) { aliases[i], aliases[j] = aliases[j], aliases[i] })
+		}
+		got := build(inv)
+		if !reflect.DeepEqual(want.Deployment, got.Deployment) {
+			t.Fatalf("shuffle %d: deployment (-first +this):\n%s", i, cmp.Diff(want.Deployment, got.Deployment))
+		}
+		if diff := cmp.Diff(want.Problems, got.Problems); diff != "" {
+			t.Fatalf("shuffle %d: problems (-first +this):\n%s", i, diff)
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package rules_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keywatch/config"
+	"keywatch/internal/diag"
+	"keywatch/internal/inventory"
+	"keywatch/internal/rules"
+)
+
+// ruleSet reads rules as a user writes them. A rule that can never match is an
+// error to a user and a case to us.
+func ruleSet(t testing.TB, yaml string) []config.Rule {
+	t.Helper()
+	c, problems := config.Parse("keywatch.yaml", []byte("version: 1\nrules:\n"+yaml), nil)
+	for _, p := range problems {
+		if p.Severity == diag.Error && p.Code != "contradiction" {
+			t.Fatalf("%v in\n%s", p, yaml)
+		}
+	}
+	return c.Rules
+}
+
+// a symmetric, enabled customer key with tags "key=value".
+func key(tags ...string) *inventory.Key {
+	k := &inventory.Key{ARN: "arn:aws:kms:eu-west-1:111122223333:key/a", Manager: "CUSTOMER", State: "Enabled", Usage: "ENCRYPT_DECRYPT", Spec: "SYMMETRIC_DEFAULT"}
+	for _, t := range tags {
+		name, value, _ := strings.Cut(t, "=")
+		k.Tags = append(k.Tags, inventory.Tag{Key: name, Value: value})
+	}
+	inv := inventory.Inventory{Keys: []inventory.Key{*k}}
+	inv.Sort()
+	return &inv.Keys[0]
+}
+
+func with(k *inventory.Key, change func(*inventory.Key)) *inventory.Key {
+	change(k)
+	return k
+}
+
+const teams = `
+  - {name: pay, match: {tag: team, equals: pay}}
+  - {name: pay-again, match: {tag: team, equals: pay}}
+  - {name: sandbox, match: {tag: env, equals: sandbox}, watch: false}
+  - {name: audit, match: {tag: audit, exists: true}, continue: true}
+  - {name: quiet, match: {tag: quiet, exists: true}, watch: false}
+  - {name: prod, match: {tag: env, equals: prod}}
+`
+
+func TestDecisions(t *testing.T) {
+	engine := rules.New(ruleSet(t, teams))
+	watched := func(indexes ...int) rules.Decision { return rules.Decision{Status: rules.Watched, Rules: indexes} }
+	outOfScope := func(rule int, name string) rules.Decision {
+		return rules.Decision{Status: rules.OutOfScope, Rules: []int{rule}, Reason: `rule "` + name + `" says watch: false`}
+	}
+	notEligible := func(reason string) rules.Decision {
+		return rules.Decision{Status: rules.NotEligible, Reason: reason}
+	}
+	denied := "kms:DescribeKey: AccessDeniedException"
+	state := func(s string) *inventory.Key {
+		return with(key("team=pay"), func(k *inventory.Key) { k.State = s })
+	}
+	for name, c := range map[string]struct {
+		key  *inventory.Key
+		want rules.Decision
+	}{
+		"the first match decides":                     {key("team=pay", "env=prod", "audit=x"), watched(0)},
+		"watch: false first":                          {key("env=sandbox", "audit=x"), outOfScope(2, "sandbox")},
+		"continue and a later match":                  {key("audit=", "env=prod"), watched(3, 5)},
+		"continue and no later match":                 {key("audit=", "env=dev"), watched(3)},
+		"watch: false after continue ends the walk":   {key("audit=x", "quiet=x", "env=prod"), watched(3)},
+		"no rule matches":                             {key("team=Pay"), rules.Decision{Status: rules.Unmatched, Reason: "no rule matches"}},
+		"no tags at all":                              {key(), rules.Decision{Status: rules.Unmatched, Reason: "no rule matches"}},
+		"unreadable":                                  {with(&inventory.Key{}, func(k *inventory.Key) { k.Unreadable = denied }), rules.Decision{Status: rules.Unreadable, Reason: denied}},
+		"tags unreadable, the rest known":             {with(key(), func(k *inventory.Key) { k.Unreadable = denied }), rules.Decision{Status: rules.Unreadable, Reason: denied}},
+		"unreadable, but AWS managed":                 {with(key(), func(k *inventory.Key) { k.Unreadable, k.Manager = denied, "AWS" }), notEligible("an AWS managed key: it cannot be tagged, so no rule can choose it")},
+		"unreadable tags, but pending deletion":       {with(state("PendingDeletion"), func(k *inventory.Key) { k.Unreadable = denied }), notEligible("the key state is PendingDeletion")},
+		"AWS managed, though a tag would match":       {with(key("team=pay"), func(k *inventory.Key) { k.Manager = "AWS" }), notEligible("an AWS managed key: it cannot be tagged, so no rule can choose it")},
+		"pending deletion":                            {state("PendingDeletion"), notEligible("the key state is PendingDeletion")},
+		"pending replica deletion":                    {state("PendingReplicaDeletion"), notEligible("the key state is PendingReplicaDeletion")},
+		"disabled is watched":                         {state("Disabled"), watched(0)},
+		"creating is watched":                         {state("Creating"), watched(0)},
+		"pending import is watched":                   {state("PendingImport"), watched(0)},
+		"unavailable is watched":                      {state("Unavailable"), watched(0)},
+		"updating is watched":                         {state("Updating"), watched(0)},
+		"a state that KMS may come to use is watched": {state("Resting"), watched(0)},
+		"gone":                               {with(key("team=pay"), func(k *inventory.Key) { k.Gone = true }), notEligible("the key was deleted while the inventory was read")},
+		"gone, and unreadable because of it": {with(key(), func(k *inventory.Key) { k.Gone, k.Unreadable = true, denied }), notEligible("the key was deleted while the inventory was read")},
+		"unknown key spec":                   {with(key("team=pay"), func(k *inventory.Key) { k.Spec = "ML_KEM_768" }), notEligible(`keywatch does not know the operations of key usage "ENCRYPT_DECRYPT" with key spec "ML_KEM_768"`)},
+		"unknown key usage":                  {with(key("team=pay"), func(k *inventory.Key) { k.Usage = "WRAP" }), notEligible(`keywatch does not know the operations of key usage "WRAP" with key spec "SYMMETRIC_DEFAULT"`)},
+		"a usage and spec that do not go together":       {with(key("team=pay"), func(k *inventory.Key) { k.Spec = "HMAC_256" }), notEligible(`keywatch does not know the operations of key usage "ENCRYPT_DECRYPT" with key spec "HMAC_256"`)},
+		"a multi-Region key from a custom key store too": {with(key("team=pay"), func(k *inventory.Key) { k.MultiRegion, k.Origin = true, "AWS_CLOUDHSM" }), watched(0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, engine.Decide(c.key)); diff != "" {
+				t.Errorf("decision (-want +got):\n%s", diff)
+			}
+			explained := engine.Explain(c.key)
+			explained.Trace = nil
+			if diff := cmp.Diff(c.want, explained); diff != "" {
+				t.Errorf("explained (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The engine keeps working memory between keys; nothing of one key may be left
+// for the next.
+func TestDecisionsDoNotDependOnTheKeyBefore(t *testing.T) {
+	engine := rules.New(ruleSet(t, teams))
+	first := engine.Decide(key("audit=x", "env=prod"))
+	if got := engine.Decide(key()); got.Status != rules.Unmatched {
+		t.Errorf("a key without tags after one with: %+v", got)
+	}
+	engine.Decide(key("team=pay"))
+	if diff := cmp.Diff([]int{3, 5}, first.Rules); diff != "" {
+		t.Errorf("an answer changed when the next key was asked (-want +got):\n%s", diff)
+	}
+}
+
+func TestLeaves(t *testing.T) {
+	for leaf, c := range map[string]struct{ yes, no []string }{
+		`{tag: t, equals: ""}`:            {[]string{"t="}, []string{"", "t= ", "T="}},
+		`{tag: t, equals: Pay}`:           {[]string{"t=Pay"}, []string{"t=pay", "t=Pay ", "tt=Pay", ""}},
+		`{tag: t, in: [a, "b/c", ""]}`:    {[]string{"t=a", "t=b/c", "t="}, []string{"t=A", "t=b", ""}},
+		`{tag: t, glob: "a*z"}`:           {[]string{"t=az", "t=a/b/z", "t=aümlautz"}, []string{"t=baz", "t=azb", "t=A-z", ""}},
+		`{tag: t, glob: "*"}`:             {[]string{"t=", "t=x"}, []string{""}},
+		`{tag: t, glob: "鍵?"}`:            {[]string{"t=鍵ü"}, []string{"t=鍵", "t=鍵üü"}},
+		`{tag: t, regex: "a|b"}`:          {[]string{"t=a", "t=b"}, []string{"t=ab", "t=xb", ""}},
+		`{tag: t, regex: ""}`:             {[]string{"t="}, []string{"t=x", ""}},
+		`{tag: t, exists: true}`:          {[]string{"t=", "t=x"}, []string{"", "T=x"}},
+		`{tag: t, exists: false}`:         {[]string{"", "T=x"}, []string{"t=", "t=x"}},
+		`{not: {tag: t, equals: x}}`:      {[]string{"", "t=", "t=y"}, []string{"t=x"}},
+		`{not: {tag: t, exists: true}}`:   {[]string{""}, []string{"t="}},
+		`{not: {not: {tag: t, glob: x}}}`: {[]string{"t=x"}, []string{"", "t=y"}},
+		`every`:                           {[]string{"", "t=x"}, nil},
+	} {
+		engine := rules.New(ruleSet(t, "  - {name: r, match: "+leaf+"}\n"))
+		for _, tag := range c.yes {
+			if got := engine.Decide(tagged(tag)); got.Status != rules.Watched {
+				t.Errorf("%s does not match %q", leaf, tag)
+			}
+		}
+		for _, tag := range c.no {
+			if got := engine.Decide(tagged(tag)); got.Status != rules.Unmatched {
+				t.Errorf("%s matches %q", leaf, tag)
+			}
+		}
+	}
+}
+
+func tagged(tag string) *inventory.Key {
+	if tag == "" {
+		return key()
+	}
+	return key(tag)
+}
+
+func TestTraceSaysWhatEachRuleSaw(t *testing.T) {
+	engine := rules.New(ruleSet(t, `
+  - {name: no, match: {all: [{tag: team, in: [a, b]}, {not: {tag: env, glob: "dev*"}}]}}
+  - {name: deep, match: {any: [{not: {any: [{tag: x, exists: true}, {tag: team, equals: c}]}}, {tag: env, regex: "d.*"}]}, continue: true}
+  - {name: last, match: every}
+  - {name: never-asked, match: every}
+`))
+	got := engine.Explain(key("team=c", "env=dev 1"))
+	want := []rules.RuleTrace{
+		{Rule: "no", Leaves: []rules.LeafTrace{
+			{Condition: `tag team in ["a", "b"]`, Saw: `team="c"`},
+			{Condition: `not tag env glob "dev*"`, Saw: `env="dev 1"`},
+		}},
+		{Rule: "deep", Matched: true, Note: "continue: true; later rules are asked too", Leaves: []rules.LeafTrace{
+			{Condition: `not any(tag x exists, tag team equals "c")`, Saw: "see the parts"},
+			{Condition: "tag x exists", Saw: "no tag x"},
+			{Condition: `tag team equals "c"`, Saw: `team="c"`, OK: true},
+			{Condition: `tag env regex "d.*"`, Saw: `env="dev 1"`, OK: true},
+		}},
+		{Rule: "last", Matched: true, Note: "the first match decides; no later rule is asked", Leaves: []rules.LeafTrace{{Condition: "every key", Saw: "a key", OK: true}}},
+	}
+	if diff := cmp.Diff(want, got.Trace); diff != "" {
+		t.Errorf("trace (-want +got):\n%s", diff)
+	}
+	if plain := engine.Decide(key("team=c")); plain.Trace != nil {
+		t.Errorf("Decide leaves a trace: %+v", plain.Trace)
+	}
+}
+
+func TestTraceOfWatchFalse(t *testing.T) {
+	got := rules.New(ruleSet(t, teams)).Explain(key("env=sandbox"))
+	if n := len(got.Trace); n != 3 || got.Trace[2].Note != "watch: false; no later rule is asked" {
+		t.Errorf("trace %+v", got.Trace)
+	}
+}
+
+// A pattern remembers what it said of a value, up to a bound; beyond the bound
+// and on the way back it must say the same.
+func TestPatternMemoryDoesNotChangeAnswers(t *testing.T) {
+	engine := rules.New(ruleSet(t, `
+  - {name: glob, match: {tag: t, glob: "*7"}, continue: true}
+  - {name: regex, match: {tag: t, regex: "[0-9]*[05]"}, continue: true}
+  - {name: present, match: {tag: t, regex: ".*"}}
+`))
+	const values = 10_000 // more than twice what is remembered
+	for round := range 2 {
+		for i := range values {
+			n := i
+			if round == 1 {
+				n = values - 1 - i
+			}
+			var want []int
+			if n%10 == 7 {
+				want = append(want, 0)
+			}
+			if n%5 == 0 {
+				want = append(want, 1)
+			}
+			want = append(want, 2)
+			if got := engine.Decide(key(fmt.Sprintf("t=%d", n))).Rules; !cmp.Equal(got, want) {
+				t.Fatalf("round %d, t=%d: rules %v, want %v", round, n, got, want)
+			}
+		}
+		if got := engine.Decide(key()); got.Status != rules.Unmatched {
+			t.Fatalf("round %d: an absent tag is taken for a remembered value: %+v", round, got)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	engine := rules.New(ruleSet(t, teams))
+	for want, indexes := range map[string][]int{"": nil, "pay": {0}, "audit, prod": {3, 5}} {
+		if got := engine.Names(indexes); got != want {
+			t.Errorf("Names(%v) = %q, want %q", indexes, got, want)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+// Package docs holds the README against the program.
+package docs
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"keywatch/config"
+	"keywatch/internal/live"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// blocks are the fenced blocks of a language.
+func blocks(text, language string) []string {
+	var out []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```").FindAllStringSubmatch(text, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+func TestTheConfigInTheReadmeLoads(t *testing.T) {
+	t.Parallel()
+	found := blocks(read(t, "README.md"), "yaml")
+	if len(found) == 0 {
+		t.Fatal("the README has no YAML")
+	}
+	for _, b := range found {
+		if _, problems := config.Parse("README.md", []byte(b), nil); len(problems.Errors()) > 0 {
+			t.Errorf("%v\n%s", problems, b)
+		}
+	}
+}
+
+func TestTheExamplesLoadWithoutWarnings(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples (%v)", err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, problems := config.Parse(f, data, nil); len(problems) > 0 {
+			t.Error(problems)
+		}
+	}
+}
+
+// The policy in the README is exactly what the code can call: internal/live
+// holds its lists against the interfaces of its clients.
+func TestThePolicyInTheReadmeIsWhatTheCodeCalls(t *testing.T) {
+	t.Parallel()
+	found := blocks(read(t, "README.md"), "json")
+	if len(found) != 1 {
+		t.Fatalf("%d JSON blocks, want the policy alone", len(found))
+	}
+	var policy struct {
+		Statement []struct {
+			Sid, Effect, Resource string
+			Action                []string
+		}
+	}
+	if err := json.Unmarshal([]byte(found[0]), &policy); err != nil {
+		t.Fatal(err)
+	}
+	const free = "sts:GetCallerIdentity" // needs no permission
+	without := func(actions []string, drop ...string) []string {
+		out := slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return a == free || slices.Contains(drop, a) })
+		slices.Sort(out)
+		return out
+	}
+	want := map[string][]string{
+		"KeywatchReadsKeys":           without(live.SynthActions()),
+		"KeywatchCoverageReadsAlarms": without(live.CoverageActions(), live.SynthActions()...),
+	}
+	for _, s := range policy.Statement {
+		if s.Effect != "Allow" || !slices.Equal(s.Action, want[s.Sid]) {
+			t.Errorf("statement %s allows %v, the code calls %v", s.Sid, s.Action, want[s.Sid])
+		}
+		delete(want, s.Sid)
+	}
+	if len(want) > 0 {
+		t.Errorf("the policy lacks the statements %v", want)
+	}
+}
+
+// Files that the README links to exist.
+func TestLinksInTheReadmeLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"README.md", "CONTRIBUTING.md"} {
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(read(t, page), -1) {
+			if _, err := os.Stat(filepath.Join("..", "..", m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", page, m[1], err)
+			}
+		}
+	}
+}
+
+// The README's two commands are targets of the Makefile, and CI calls the test
+// command.
+func TestTheTwoCommandsExist(t *testing.T) {
+	t.Parallel()
+	makefile, ci := read(t, "Makefile"), read(t, ".ci/run")
+	for _, target := range []string{"demo", "test", "bench", "build", "audit", "verify"} {
+		if !strings.Contains(makefile, "\n"+target+":") {
+			t.Errorf("the Makefile has no target %s", target)
+		}
+	}
+	if !strings.Contains(ci, "make test") {
+		t.Error(".ci/run does not call make test")
+	}
+}

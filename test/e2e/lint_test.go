@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"keywatch/test/fakeaws"
+)
+
+// cfn-lint finds nothing in what is synthesised, without any ignore, from no
+// key at all to full stacks.
+func TestTemplatesPassCfnLint(t *testing.T) {
+	app := binary(t, "keywatch", ".")
+	many := fakeaws.State{}
+	for i := range 300 { // four alarms each: 1,200 alarms in seven stacks
+		many.Keys = append(many.Keys, fakeaws.Key{ID: fmt.Sprintf("%08x-1111-2222-3333-4444%08x", i, i), Tags: []fakeaws.Tag{{Key: "env", Value: "prod"}}})
+	}
+	tests := map[string]struct {
+		state  fakeaws.State
+		config string
+		stacks int // with the dashboard's
+	}{
+		"no key":      {fakeaws.State{}, "config/keywatch.yaml", 2},
+		"three keys":  {smallAccount(), "config/keywatch.yaml", 2},
+		"1200 alarms": {many, "config/keywatch.yaml", 8},
+	}
+	lint, err := filepath.Abs("../../.venv/bin/cfn-lint")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(lint); err != nil {
+		t.Fatalf("cfn-lint is missing; run make venv: %v", err)
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			srv := fakeaws.Start(t, tt.state, fakeaws.PageSize(1000))
+			dir := filepath.Join(t.TempDir(), "cdk.out")
+			cmd := exec.CommandContext(t.Context(), app, "--config", tt.config, "-c", "keywatch:limits.alarms=2000", "-c", "keywatch:limits.monthlyUSD=1000", "--first-deploy")
+			cmd.Dir = filepath.Join("..", "..")
+			cmd.Env = slices.Concat(os.Environ(), srv.Env(), []string{"CDK_OUTDIR=" + dir})
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("synth: %v\n%s", err, out)
+			}
+			templates, err := filepath.Glob(filepath.Join(dir, "*.template.json"))
+			if err != nil || len(templates) != tt.stacks {
+				t.Fatalf("templates %v (%v), want %d", templates, err, tt.stacks)
+			}
+			for _, template := range templates {
+				info, err := os.Stat(template)
+				if err != nil || info.Size() > 700_000+10_000 {
+					t.Errorf("%s: %v, %d bytes", template, err, info.Size())
+				}
+			}
+			out, err := exec.CommandContext(t.Context(), lint, append([]string{"--regions", "eu-west-1", "--"}, templates...)...).CombinedOutput()
+			if err != nil {
+				t.Errorf("cfn-lint: %v\n%s", err, out)
+			}
+		})
+	}
+}
