@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"keywatch/config"
 )
@@ -24,7 +25,11 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a: &a [*a]\n"), "{")
 	f.Fuzz(func(t *testing.T, source []byte, override string) {
 		overrides := map[string]string{"limits.alarms": override}
+		start := time.Now()
 		c, problems := config.Parse("f.yaml", source, overrides)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%d bytes took %s", len(source), took)
+		}
 		_, again := config.Parse("f.yaml", source, overrides)
 		if problems.Error() != again.Error() {
 			t.Fatalf("two answers:\n%v\n%v", problems, again)

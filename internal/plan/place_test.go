@@ -16,7 +16,7 @@ import (
 	"keywatch/internal/plan"
 )
 
-// account is what a random history changes: for each key, the alarms on each
+// world is what a random history changes: for each key, the alarms on each
 // operation. A unit has a detector and one alarm or more.
 type world struct {
 	r    *rand.Rand
@@ -61,7 +61,7 @@ func (w *world) step() {
 	}
 	switch w.r.IntN(7) {
 	case 0, 1: // keys come
-		for range 1 + w.r.IntN(8) {
+		for range 1 + w.r.IntN(5) {
 			w.add()
 		}
 	case 2: // keys go, or are retagged out of scope
@@ -114,7 +114,7 @@ var stackName = naming.Deployment("kw").AlarmStack
 
 // seen is what the histories have shown, so that the test can tell whether its
 // generator produces what it is about.
-type seen struct{ full, grown, moved, opened, reused, split int }
+type seen struct{ full, grown, opened, reused, split int }
 
 func TestPlacedUnitsNeverMove(t *testing.T) {
 	const seed, histories = 20261122, 10_000
@@ -123,13 +123,13 @@ func TestPlacedUnitsNeverMove(t *testing.T) {
 	for n := range histories {
 		r := rand.New(rand.NewPCG(seed, uint64(n)))
 		w := &world{r: r, keys: map[string]map[string]int{}}
-		limit := 12 + r.IntN(40)
-		fill := plan.Fill{New: plan.Size{Resources: limit, Bytes: limit * 1900}, Grown: plan.Size{Resources: limit * 4 / 3, Bytes: limit * 1900 * 9 / 7}}
-		for range r.IntN(12) {
+		limit, each := 8+r.IntN(30), 900+r.IntN(500) // resources and bytes are short by turns
+		fill := plan.Fill{New: plan.Size{Resources: limit, Bytes: limit * each}, Grown: plan.Size{Resources: limit * 4 / 3, Bytes: limit * each * 9 / 7}}
+		for range r.IntN(8) {
 			w.add()
 		}
 		known := plan.Places{Known: true, Units: map[string]int{}}
-		for step := range 8 {
+		for step := range 7 {
 			where := fmt.Sprintf("history %d, step %d, fill %v", n, step, fill)
 			next, problems := judge(t, where, known, w.candidates(), fill, r, &s)
 			if len(problems) > 0 {
@@ -152,12 +152,7 @@ func TestPlacedUnitsNeverMove(t *testing.T) {
 // judge places once and holds the result against what is promised.
 func judge(t *testing.T, where string, known plan.Places, units []plan.Candidate, fill plan.Fill, r *rand.Rand, s *seen) (plan.Placement, diag.List) {
 	t.Helper()
-	places, sizes := maps.Clone(known.Units), slices.Clone(units)
 	got, problems := plan.Place(known, units, fill, stackName)
-	again, problemsAgain := plan.Place(known, units, fill, stackName)
-	if !reflect.DeepEqual(got, again) || !reflect.DeepEqual(problems, problemsAgain) || !maps.Equal(places, known.Units) || !slices.Equal(sizes, units) {
-		t.Errorf("%s: not a pure function", where)
-	}
 	used, before := map[int]plan.Size{}, map[int]plan.Size{}
 	fresh := map[int]bool{} // stacks that took a new unit
 	for _, u := range units {
@@ -189,7 +184,9 @@ func judge(t *testing.T, where string, known plan.Places, units []plan.Candidate
 		}
 	}
 	judgeRoom(t, where, known, got, units, used, fill, s)
-	judgeOrder(t, where, known, got, units, fill, r)
+	if r.IntN(4) == 0 {
+		judgeOrder(t, where, known, got, units, fill, r)
+	}
 	return got, problems
 }
 
@@ -264,8 +261,17 @@ func judgeRoom(t *testing.T, where string, known plan.Places, got plan.Placement
 			whole = plus(whole, u.Size)
 			stacks[got.Units[u.Unit]] = true
 		}
-		if !fits(whole, fill.New) {
-			s.split++
+		if !fits(whole, fill.New) { // each by itself, the lowest with room
+			for _, u := range group {
+				if n, placed := got.Units[u.Unit]; placed {
+					s.split++
+					for _, m := range got.Stacks {
+						if m < n && fits(plus(used[m], u.Size), fill.New) {
+							t.Errorf("%s: %s went to stack %d though %d has room", where, u.Unit, n, m)
+						}
+					}
+				}
+			}
 			continue
 		}
 		if len(stacks) != 1 {
@@ -311,9 +317,15 @@ func judgeCount(t *testing.T, where string, used map[int]plan.Size, fill plan.Fi
 	}
 }
 
-// judgeOrder: in whatever order keys come, a placed unit stays.
+// judgeOrder: Place is a pure function, and in whatever order keys come, a
+// placed unit stays.
 func judgeOrder(t *testing.T, where string, known plan.Places, got plan.Placement, units []plan.Candidate, fill plan.Fill, r *rand.Rand) {
 	t.Helper()
+	places, sizes := maps.Clone(known.Units), slices.Clone(units)
+	again, _ := plan.Place(known, units, fill, stackName)
+	if !reflect.DeepEqual(got, again) || !maps.Equal(places, known.Units) || !slices.Equal(sizes, units) {
+		t.Errorf("%s: not a pure function", where)
+	}
 	rank := map[string]int{}
 	for i, n := range r.Perm(len(units)) {
 		rank[units[i].Key] = n

@@ -372,3 +372,28 @@ func TestPrices(t *testing.T) {
 		}
 	}
 }
+
+// Units are in the order of their IDs, whatever the order of rules and however
+// the IDs of keys compare.
+func TestUnitsAreSorted(t *testing.T) {
+	c := load(t, `version: 1
+rules:
+  - {name: late, match: every, continue: true, operations: [GenerateDataKey], anomaly: {id: late}}
+  - {name: early, match: every, operations: [Decrypt]}
+`)
+	id := func(s string) change { return func(k *inventory.Key) { k.ID = s } }
+	p := plan.Build(c, account(key(1, id("odd")), key(2, id("odd-2"))), plan.Options{})
+	var ofKey, ofShard []string
+	for _, u := range p.Keys[0].Units {
+		ofKey = append(ofKey, u.ID)
+	}
+	for _, u := range p.Deployment.Shards[0].Units {
+		ofShard = append(ofShard, u.ID)
+	}
+	if diff := cmp.Diff([]string{"odd/Decrypt", "odd/GenerateDataKey"}, ofKey); diff != "" {
+		t.Errorf("units of a key (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"odd-2/Decrypt", "odd-2/GenerateDataKey", "odd/Decrypt", "odd/GenerateDataKey"}, ofShard); diff != "" {
+		t.Errorf("units of a stack (-want +got):\n%s", diff)
+	}
+}

@@ -275,16 +275,16 @@ func TestPrinted(t *testing.T) {
 	var all []measurement
 	for validation, factor := range map[bool]time.Duration{true: 3, false: 1} {
 		all = append(all,
-			measurement{what: synthName(1000, validation, goSide), wall: 4 * factor * time.Second, memory: memory{100e6, 300e6}},
-			measurement{what: synthName(1000, validation, jsSide), wall: 2 * factor * time.Second, memory: memory{200e6, 200e6}})
+			measurement{what: synthName(1000, validation, goSide), wall: 4 * factor * time.Second, cpu: 5 * factor * time.Second, memory: memory{100e6, 300e6}},
+			measurement{what: synthName(1000, validation, jsSide), wall: 2 * factor * time.Second, cpu: 2 * time.Second, memory: memory{200e6, 200e6}})
 	}
 	all = append(all, measurement{what: readName(1000), wall: time.Second})
 	var out strings.Builder
 	printSynth(&out, options{runs: 1, sizes: []int{1000}}, all)
 	printPure(&out, []measurement{{what: pureName, wall: 2 * time.Second, memory: memory{400e6, 400e6}, allocations: 7}})
 	for _, want := range []string{
-		`1000 │ on +│ keywatch +│ 12.00 s │ - +│ 100 MB +│ 300 MB`,
-		`validation off +│ 2.0× │ - +│ 1.5× +│ JavaScript +│ 3.0×`,
+		`1000 │ on +│ keywatch +│ 12.00 s │ 15.00 s │ 100 MB +│ 300 MB`,
+		`validation off +│ 2.0× │ 2.5× │ 1.5× +│ JavaScript +│ 3.0× │ 1.0×`,
 		`wall +│ 2.00 s +│ under 1.00 s │ missed`,
 		`peak memory, the keys included │ 400 MB +│ under 500 MB │ met`,
 	} {

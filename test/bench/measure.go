@@ -109,8 +109,8 @@ func (w *watcher) stop() memory {
 
 func (w *watcher) look(pid int) {
 	now, largest := tree(pid)
-	w.peak.sum = max(w.peak.sum, now)
 	w.peak.largest = max(w.peak.largest, largest)
+	w.peak.sum = max(w.peak.sum, now, largest) // a peak between two looks is in largest alone
 }
 
 // tree adds up what a process and its descendants hold now, and finds the

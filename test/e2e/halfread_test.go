@@ -36,7 +36,8 @@ func deploy(t *testing.T, app string, srv *fakeaws.Server, extra ...string) (str
 		"deploy", "--all", "--app", app, "--output", filepath.Join(t.TempDir(), "cdk.out"), "--require-approval", "never", "--ci")
 	cmd.Dir = root
 	// Two attempts a request: how often it is tried again is not the matter here.
-	cmd.Env = slices.Concat(os.Environ(), srv.Env(), []string{"AWS_MAX_ATTEMPTS=2", "CDK_VALIDATION=false"}, extra)
+	// The CLI keeps in its home which account an access key belongs to.
+	cmd.Env = slices.Concat(os.Environ(), srv.Env(), []string{"AWS_MAX_ATTEMPTS=2", "CDK_VALIDATION=false", "HOME=" + t.TempDir()}, extra)
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	err = cmd.Run()

@@ -7,7 +7,6 @@ JSON twin and the answer back into CBOR.
 
 from __future__ import annotations
 
-import datetime
 import io
 import json
 import re
@@ -116,7 +115,7 @@ def _value(shape: Shape | None) -> Shape | None:
     return shape.value if shape is not None and shape.type_name == "map" else None
 
 
-def _double(value: float | datetime.datetime) -> bytes:
+def _double(value: float) -> bytes:
     return b"\xfb" + struct.pack(">d", value)
 
 

@@ -65,9 +65,7 @@ class CloudFormationApi(BaseResponse):
         params = self._get_params()
         found = shapes.problems(params, shape)
         if found:
-            raise ValidationError(
-                f"{len(found)} validation error(s) detected: {' '.join(found)}"
-            )
+            raise ValidationError(f"{len(found)} validation error(s) detected: {' '.join(found)}")
         return params
 
     # ------------------------------------------------------------ request
@@ -102,9 +100,7 @@ class CloudFormationApi(BaseResponse):
             params.get("NotificationARNs"),
         )
 
-    def _parameters(
-        self, params: dict[str, Any], previous: Request | None
-    ) -> dict[str, str]:
+    def _parameters(self, params: dict[str, Any], previous: Request | None) -> dict[str, str]:
         found = {}
         for item in params.get("Parameters", []):
             key = item["ParameterKey"]
@@ -155,9 +151,7 @@ class CloudFormationApi(BaseResponse):
         params = self._checked()
         name = params["StackName"]
         if name in self.backend.stacks:
-            raise Refusal(
-                "AlreadyExistsException", f"Stack [{name}] already exists"
-            )
+            raise Refusal("AlreadyExistsException", f"Stack [{name}] already exists")
         stack = Stack(self.backend, name)
         request = self._request(params, None)
         stack.check(request)
@@ -198,8 +192,7 @@ class CloudFormationApi(BaseResponse):
         if stack and not stack.deleted:
             if stack.protected:
                 raise ValidationError(
-                    f"Stack [{stack.name}] cannot be deleted while TerminationProtection "
-                    "is enabled"
+                    f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
                 )
             self._delete(stack, params.get("RetainResources", []))
         return EmptyResult()
@@ -262,9 +255,7 @@ class CloudFormationApi(BaseResponse):
         params = self._checked()
         stack = self._stack(params.get("StackName"))
         text = stack.request.text if stack.request else ""
-        return ActionResult(
-            {"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}
-        )
+        return ActionResult({"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]})
 
     def get_template_summary(self) -> ActionResult:
         params = self._checked()
@@ -326,9 +317,7 @@ class CloudFormationApi(BaseResponse):
         name = params["LogicalResourceId"]
         if name not in stack.resources:
             raise ValidationError(f"Resource {name} does not exist for stack {stack.name}")
-        return ActionResult(
-            {"StackResourceDetail": _resource_view(stack, stack.resources[name])}
-        )
+        return ActionResult({"StackResourceDetail": _resource_view(stack, stack.resources[name])})
 
     def describe_stack_resources(self) -> ActionResult:
         params = self._checked()
@@ -389,14 +378,11 @@ class CloudFormationApi(BaseResponse):
         target = stack or Stack(self.backend, stack_name)
         target.check(request)
         if name in target.change_sets:
-            raise Refusal(
-                "AlreadyExistsException", f"ChangeSet {name} cannot be created again"
-            )
+            raise Refusal("AlreadyExistsException", f"ChangeSet {name} cannot be created again")
         if stack is None:
             self.backend.stacks[target.name] = target
             target.become("REVIEW_IN_PROGRESS", "User Initiated")
-        change_set = ChangeSet(target, name, kind, params)
-        change_set.request = request
+        change_set = ChangeSet(target, name, kind, request)
         change_set.changes = target.changes(request)
         if kind == "UPDATE" and not target.differs(request):
             change_set.status, change_set.execution_status = "FAILED", "UNAVAILABLE"
@@ -503,7 +489,7 @@ def _resource_view(stack: Stack, resource: Resource) -> dict[str, Any]:
 
 
 def _change_set_view(change_set: ChangeSet) -> dict[str, Any]:
-    request: Any = change_set.request
+    request = change_set.request
     return {
         "ChangeSetId": change_set.id,
         "ChangeSetName": change_set.name,

@@ -167,9 +167,7 @@ def _single(detector: dict[str, Any]) -> dict[str, Any]:
     return {field: detector[field] for field in fields if field in detector}
 
 
-def put_detector(
-    backend: CloudWatchBackend, detector: dict[str, Any]
-) -> dict[str, Any]:
+def put_detector(backend: CloudWatchBackend, detector: dict[str, Any]) -> dict[str, Any]:
     """Creates or updates a detector: AWS has no AlreadyExists error for them."""
     identity = detector_identity(detector, backend.account_id)
     store = detectors(backend)
@@ -293,9 +291,7 @@ class StrictCloudWatchResponse(CloudWatchResponse):
         if "MetricAlarm" not in params.get("AlarmTypes", ["MetricAlarm"]):
             alarms = []
         found, token = page(alarms, params.get("NextToken"), params.get("MaxRecords", 50))
-        return ActionResult(
-            {"MetricAlarms": found, "CompositeAlarms": [], "NextToken": token}
-        )
+        return ActionResult({"MetricAlarms": found, "CompositeAlarms": [], "NextToken": token})
 
     def describe_alarms_for_metric(self) -> ActionResult:
         params = self._checked()
@@ -305,8 +301,7 @@ class StrictCloudWatchResponse(CloudWatchResponse):
             for _, alarm in sorted(self.cloudwatch_backend.alarms.items())
             if alarm.definition.get("Namespace") == params["Namespace"]
             and alarm.definition.get("MetricName") == params["MetricName"]
-            and wanted
-            == sorted((d["Name"], d["Value"]) for d in alarm.definition["Dimensions"])
+            and wanted == sorted((d["Name"], d["Value"]) for d in alarm.definition["Dimensions"])
         ]
         return ActionResult({"MetricAlarms": found})
 
@@ -385,9 +380,7 @@ class StrictCloudWatchResponse(CloudWatchResponse):
                     "Size": len(dashboard.body.encode()),
                 },
             )
-            for dashboard in self._dashboards.list_dashboards(
-                params.get("DashboardNamePrefix", "")
-            )
+            for dashboard in self._dashboards.list_dashboards(params.get("DashboardNamePrefix", ""))
         ]
         found, token = page(entries, params.get("NextToken"), 1000)
         return ActionResult({"DashboardEntries": found, "NextToken": token})
@@ -402,9 +395,7 @@ class StrictCloudWatchResponse(CloudWatchResponse):
     def list_tags_for_resource(self) -> ActionResult:
         backend = self._tagged()
         tags = backend.tagger.get_tag_dict_for_resource(self._get_param("ResourceARN"))
-        return ActionResult(
-            {"Tags": [{"Key": k, "Value": v} for k, v in sorted(tags.items())]}
-        )
+        return ActionResult({"Tags": [{"Key": k, "Value": v} for k, v in sorted(tags.items())]})
 
     def tag_resource(self) -> ActionResult:
         params = self._checked()
@@ -414,9 +405,7 @@ class StrictCloudWatchResponse(CloudWatchResponse):
 
     def untag_resource(self) -> ActionResult:
         params = self._checked()
-        self._tagged().tagger.untag_resource_using_names(
-            params["ResourceARN"], params["TagKeys"]
-        )
+        self._tagged().tagger.untag_resource_using_names(params["ResourceARN"], params["TagKeys"])
         return EmptyResult()
 
     def _tagged(self) -> CloudWatchBackend:
@@ -449,9 +438,7 @@ def _selected(alarm: Alarm, params: dict[str, Any]) -> bool:
     return any(a.startswith(prefix) for f in fields for a in definition[f])
 
 
-def _detector_selected(
-    detector: dict[str, Any], params: dict[str, Any], kinds: list[str]
-) -> bool:
+def _detector_selected(detector: dict[str, Any], params: dict[str, Any], kinds: list[str]) -> bool:
     math = detector.get("MetricMathAnomalyDetector")
     if ("METRIC_MATH" if math else "SINGLE_METRIC") not in kinds:
         return False

@@ -64,6 +64,11 @@ class Resource:
         policy = self.definition.get("DeletionPolicy")
         return policy in ("Retain", "RetainExceptOnCreate")
 
+    @property
+    def gone(self) -> bool:
+        """Whether its stack has deleted it, or let go of it."""
+        return self.status in ("DELETE_COMPLETE", "DELETE_SKIPPED")
+
     def copy(self) -> Resource:
         return copy.copy(self)
 
@@ -78,7 +83,7 @@ class Failure(Exception):
 class ChangeSet:
     """What would be done to a stack."""
 
-    def __init__(self, stack: Stack, name: str, kind: str, request: dict[str, Any]):
+    def __init__(self, stack: Stack, name: str, kind: str, request: Request):
         self.stack = stack
         self.name = name
         self.kind = kind
@@ -182,9 +187,7 @@ class Stack:
     def mark(self, resource: Resource, status: str, reason: str | None = None) -> None:
         """Puts a resource in a state."""
         resource.status, resource.reason, resource.updated = status, reason, now()
-        self.event(
-            resource.logical_id, resource.physical_id, resource.kind, status, reason
-        )
+        self.event(resource.logical_id, resource.physical_id, resource.kind, status, reason)
 
     # --------------------------------------------------------- resolving
 
@@ -249,9 +252,7 @@ class Stack:
         text = str(value)
         allowed = declaration.get("AllowedValues")
         if allowed and text not in [str(item) for item in allowed]:
-            raise ValidationError(
-                f"Parameter '{name}' must be one of AllowedValues {allowed}"
-            )
+            raise ValidationError(f"Parameter '{name}' must be one of AllowedValues {allowed}")
         pattern = declaration.get("AllowedPattern")
         if pattern and not re.fullmatch(pattern, text):
             raise ValidationError(f"Parameter {name} failed to satisfy constraint: {pattern}")
@@ -412,8 +413,10 @@ class Stack:
     def delete(self, retain: list[str]) -> None:
         """Deletes everything but what is retained."""
         self.become("DELETE_IN_PROGRESS", "User Initiated")
-        kept = [r for n, r in self.resources.items() if n in retain]
-        doomed = [r for n, r in self.resources.items() if n not in retain]
+        # What a rollback has deleted already may belong to another stack by now.
+        present = {n: r for n, r in self.resources.items() if not r.gone}
+        kept = [r for n, r in present.items() if n in retain]
+        doomed = [r for n, r in present.items() if n not in retain]
         failed = Operation(self, self.request).delete(doomed, keep=True)
         for resource in kept:
             resource.provider.release(self, resource)
@@ -536,8 +539,7 @@ class Operation:
         resource.properties = properties
         verb = "UPDATE" if old else "CREATE"
         reason = (
-            "Requested update requires the creation of a new physical resource; hence "
-            "creating one."
+            "Requested update requires the creation of a new physical resource; hence creating one."
             if old
             else None
         )
@@ -579,9 +581,7 @@ class Operation:
                 f"message: {'; '.join(found)}"
             )
 
-    def _fail(
-        self, resource: Resource, verb: str, reason: str, old: Resource | None
-    ) -> None:
+    def _fail(self, resource: Resource, verb: str, reason: str, old: Resource | None) -> None:
         verb = "UPDATE" if old else verb
         self.stack.mark(resource, f"{verb}_FAILED", reason)
         raise Failure(resource.logical_id, verb.lower()) from None
@@ -637,8 +637,9 @@ class Operation:
     def delete(self, doomed: list[Resource], keep: bool) -> list[str]:
         """Deletes resources, dependents first; returns those that would not go.
 
-        keep honours DeletionPolicy, as the deletion of a stack does; a rollback
-        takes back what the operation itself has made, whatever its policy.
+        keep honours DeletionPolicy, as the deletion of a stack does. What a failed
+        operation has made itself is only retained by Retain, not by
+        RetainExceptOnCreate; for what was replaced, UpdateReplacePolicy has decided.
         """
         by_name = {resource.logical_id: resource for resource in doomed}
         definitions = {name: resource.definition for name, resource in by_name.items()}
@@ -648,9 +649,11 @@ class Operation:
             if keep and resource.retained:
                 self._retain(resource)
                 continue
-            if not keep and resource in self.made and resource.definition.get(
-                "DeletionPolicy"
-            ) == "Retain":
+            if (
+                not keep
+                and resource in self.made
+                and resource.definition.get("DeletionPolicy") == "Retain"
+            ):
                 self._retain(resource)
                 continue
             self.stack.mark(resource, "DELETE_IN_PROGRESS")

@@ -2,7 +2,8 @@
 
 GET /keywatch-local/calls answers {"calls": [...]}, oldest first. Each call has
 the service, action, region, whether it writes, the status and the error code;
-write calls have their parameters too, with long texts cut.
+write calls have their parameters too, with long texts cut. The log of the server
+has a line for each of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -53,11 +55,12 @@ class Journal:
             return start_response(status, headers, *rest)
 
         answer = self.app(environ, record)
-        if call["status"] < 400:
-            return answer
-        text = b"".join(answer)
-        call["error"] = _error_code(text)
-        return [text]
+        if call["status"] >= 400:
+            answer = [b"".join(answer)]
+            call["error"] = _error_code(answer[0])
+        columns = ("seq", "region", "service", "action", "status", "error")
+        print(*(call[column] for column in columns), file=sys.stderr, flush=True)
+        return answer
 
     def _answer(self, start_response: Any) -> Iterable[bytes]:
         with self.lock:

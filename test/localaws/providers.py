@@ -214,9 +214,7 @@ class Alarm(CloudWatchProvider):
             raise not_found(self.kind, name)
         return name, self._put(stack, resource.logical_id, alarm)
 
-    def _checked(
-        self, stack: Stack, properties: dict[str, Any], name: str
-    ) -> dict[str, Any]:
+    def _checked(self, stack: Stack, properties: dict[str, Any], name: str) -> dict[str, Any]:
         alarm = {**self.to_api(properties), "AlarmName": name}
         try:
             cloudwatch.check_alarm(alarm, stack.region)
@@ -273,8 +271,7 @@ class AnomalyDetector(CloudWatchProvider):
         ]
         for item in configuration.get("ExcludedTimeRanges", []):
             found += [
-                f"#/Configuration/ExcludedTimeRanges: {text!r} does not match "
-                "yyyy-MM-dd'T'HH:mm:ss"
+                f"#/Configuration/ExcludedTimeRanges: {text!r} does not match yyyy-MM-dd'T'HH:mm:ss"
                 for text in item.values()
                 if rules.parse_excluded_time(text) is None
             ]
@@ -364,9 +361,7 @@ class Dashboard(CloudWatchProvider):
         except Refusal as refusal:
             raise invalid(refusal) from None
 
-    def _put(
-        self, stack: Stack, logical_id: str, name: str, properties: dict[str, Any]
-    ) -> None:
+    def _put(self, stack: Stack, logical_id: str, name: str, properties: dict[str, Any]) -> None:
         backend = cloudwatch.dashboard_backend(stack.account)
         stored = backend.put_dashboard(name, properties["DashboardBody"])
         cloudwatch.set_tags(backend, stored.arn, tags_of(stack, logical_id, properties))
@@ -398,8 +393,7 @@ class BucketPolicy(Provider):
             for key in sorted(set(properties) - wanted)
         ]
         return found + [
-            f"#: required key [{key}] not found"
-            for key in sorted(wanted - set(properties))
+            f"#: required key [{key}] not found" for key in sorted(wanted - set(properties))
         ]
 
     def create(self, stack: Stack, logical_id: str, properties: dict[str, Any]) -> Any:

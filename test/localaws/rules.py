@@ -32,9 +32,7 @@ SINGLE_METRIC_FIELDS = (
 )
 METRIC_ID = re.compile(r"[a-z][A-Za-z0-9_]*")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
-BAND = re.compile(
-    r"\s*ANOMALY_DETECTION_BAND\s*\(\s*([^,()\s]+)\s*(?:,\s*([^,()\s]+)\s*)?\)\s*"
-)
+BAND = re.compile(r"\s*ANOMALY_DETECTION_BAND\s*\(\s*([^,()\s]+)\s*(?:,\s*([^,()\s]+)\s*)?\)\s*")
 DAY, WEEK, HOUR = 86_400, 604_800, 3_600
 
 
@@ -66,9 +64,7 @@ def alarm_problems(alarm: dict[str, Any], region: str) -> list[str]:
         )
     low = alarm.get("EvaluateLowSampleCountPercentile")
     if low is not None and low not in ("evaluate", "ignore"):
-        found.append(
-            f"Option {low} is not supported for EvaluateLowSampleCountPercentile."
-        )
+        found.append(f"Option {low} is not supported for EvaluateLowSampleCountPercentile.")
     found += tag_problems(alarm.get("Tags", []))
     return found
 
@@ -87,18 +83,12 @@ def _threshold(alarm: dict[str, Any]) -> list[str]:
     if operator is None:
         found.append("ComparisonOperator is required.")
     if "Threshold" in alarm and "ThresholdMetricId" in alarm:
-        found.append(
-            "Threshold and ThresholdMetricId must not be specified together."
-        )
+        found.append("Threshold and ThresholdMetricId must not be specified together.")
     if "Threshold" not in alarm and "ThresholdMetricId" not in alarm:
         found.append("One of Threshold and ThresholdMetricId must be specified.")
     if operator in ANOMALY_OPERATORS and "ThresholdMetricId" not in alarm:
         found.append(f"ComparisonOperator {operator} requires ThresholdMetricId.")
-    if (
-        operator is not None
-        and operator not in ANOMALY_OPERATORS
-        and "ThresholdMetricId" in alarm
-    ):
+    if operator is not None and operator not in ANOMALY_OPERATORS and "ThresholdMetricId" in alarm:
         found.append(
             f"ComparisonOperator {operator} must not be used with ThresholdMetricId; "
             f"use one of {', '.join(sorted(ANOMALY_OPERATORS))}."
@@ -116,8 +106,7 @@ def _evaluation(alarm: dict[str, Any]) -> list[str]:
     datapoints = alarm.get("DatapointsToAlarm")
     if datapoints is not None and datapoints > periods:
         found.append(
-            f"DatapointsToAlarm {datapoints} must not be greater than "
-            f"EvaluationPeriods {periods}."
+            f"DatapointsToAlarm {datapoints} must not be greater than EvaluationPeriods {periods}."
         )
     for period in _periods(alarm):
         limit = WEEK if period >= HOUR else DAY
@@ -181,9 +170,7 @@ def _metrics_alarm(alarm: dict[str, Any]) -> list[str]:
             )
         return found
     if threshold not in ids:
-        found.append(
-            f"ThresholdMetricId {threshold} is not the Id of an element of Metrics."
-        )
+        found.append(f"ThresholdMetricId {threshold} is not the Id of an element of Metrics.")
         return found
     if len(returning) != 1:
         found.append(
@@ -194,9 +181,7 @@ def _metrics_alarm(alarm: dict[str, Any]) -> list[str]:
     return found + _band(queries, threshold, returning)
 
 
-def _band(
-    queries: list[dict[str, Any]], threshold: str, returning: list[str]
-) -> list[str]:
+def _band(queries: list[dict[str, Any]], threshold: str, returning: list[str]) -> list[str]:
     """An anomaly alarm: a band over the one query that returns data."""
     query = next(q for q in queries if q.get("Id") == threshold)
     match = BAND.fullmatch(query.get("Expression", ""))
@@ -214,8 +199,7 @@ def _band(
         )
     if deviations is not None and not _positive(deviations):
         found.append(
-            f"The deviations of ANOMALY_DETECTION_BAND must be a positive number, "
-            f"not {deviations}."
+            f"The deviations of ANOMALY_DETECTION_BAND must be a positive number, not {deviations}."
         )
     periods = {q["MetricStat"].get("Period") for q in queries if "MetricStat" in q}
     if len(periods) > 1:
@@ -225,10 +209,7 @@ def _band(
         )
     for period in sorted(periods):
         if not 60 <= period <= HOUR:
-            found.append(
-                f"ANOMALY_DETECTION_BAND takes periods from 60 to {HOUR}; "
-                f"found {period}."
-            )
+            found.append(f"ANOMALY_DETECTION_BAND takes periods from 60 to {HOUR}; found {period}.")
     return found
 
 
@@ -315,9 +296,7 @@ def dimension_problems(dimensions: list[dict[str, Any]]) -> list[str]:
         for field in ("Name", "Value"):
             text = dimension.get(field, "")
             if not text.isascii() or CONTROL_CHARACTERS.search(text):
-                found.append(
-                    f"The dimension {field} {text!r} must hold printable ASCII only."
-                )
+                found.append(f"The dimension {field} {text!r} must hold printable ASCII only.")
             elif not text.strip():
                 found.append(f"A dimension {field} must not be blank.")
         if dimension.get("Name", "").startswith(":"):
@@ -366,9 +345,7 @@ def detector_problems(detector: dict[str, Any]) -> list[str]:
     """What is wrong with the parameters of a PutAnomalyDetector call."""
     legacy = [k for k in ("Namespace", "MetricName", "Dimensions", "Stat") if k in detector]
     kinds = [
-        k
-        for k in ("SingleMetricAnomalyDetector", "MetricMathAnomalyDetector")
-        if k in detector
+        k for k in ("SingleMetricAnomalyDetector", "MetricMathAnomalyDetector") if k in detector
     ]
     if legacy:
         kinds.append(f"top-level {', '.join(legacy)}")

@@ -106,9 +106,13 @@ def main() -> None:
     if lacking:
         print(f"missing {lacking}", flush=True)
         raise SystemExit(3)
-    from werkzeug.serving import make_server
+    from werkzeug.serving import WSGIRequestHandler, make_server
 
-    server = make_server("127.0.0.1", 0, application(), threaded=True)
+    class Handler(WSGIRequestHandler):
+        def log_request(self, code: Any = "-", size: Any = "-") -> None:
+            """The journal logs the calls, and says more."""
+
+    server = make_server("127.0.0.1", 0, application(), threaded=True, request_handler=Handler)
     # "localhost", because moto takes the name of a bucket from the host otherwise.
     print(f"ready http://localhost:{server.server_port}", flush=True)
     server.serve_forever()

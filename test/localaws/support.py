@@ -158,9 +158,7 @@ class StackCase(unittest.TestCase):
         self.cfn = client("cloudformation")
         self.cw = client("cloudwatch")
 
-    def create(
-        self, resources: dict[str, Any], region: str = REGION, **arguments: Any
-    ) -> str:
+    def create(self, resources: dict[str, Any], region: str = REGION, **arguments: Any) -> str:
         """Creates a stack and returns its ID, whatever became of it."""
         cfn = client("cloudformation", region)
         name = arguments.pop("StackName", unique("stack"))
@@ -217,6 +215,4 @@ class StackCase(unittest.TestCase):
         singles = [
             d["SingleMetricAnomalyDetector"] for page in pages for d in page["AnomalyDetectors"]
         ]
-        return sorted(
-            (s["Dimensions"][0]["Value"].rpartition("/")[2], s["Stat"]) for s in singles
-        )
+        return sorted((s["Dimensions"][0]["Value"].rpartition("/")[2], s["Stat"]) for s in singles)

@@ -119,9 +119,7 @@ def check_size(text: str, inline: bool) -> None:
             f"(found {size})"
         )
     if size > MAX_URL:
-        raise ValidationError(
-            f"Template may not exceed {MAX_URL} bytes in size (found {size})."
-        )
+        raise ValidationError(f"Template may not exceed {MAX_URL} bytes in size (found {size}).")
 
 
 # -------------------------------------------------------------- checking
@@ -174,9 +172,7 @@ def _check_references(template: dict[str, Any]) -> None:
         unresolved = sorted(
             name
             for name in references(template.get(block) or {})
-            if name not in resources
-            and name not in parameters
-            and not name.startswith("AWS::")
+            if name not in resources and name not in parameters and not name.startswith("AWS::")
         )
         if unresolved:
             raise _format_error(
@@ -284,13 +280,9 @@ def order(resources: dict[str, Any]) -> list[str]:
                 following = waiting.pop(0)
                 if following in (n for n, _ in stack):
                     circle = ", ".join(sorted(n for n, _ in stack))
-                    raise ValidationError(
-                        f"Circular dependency between resources: [{circle}]"
-                    )
+                    raise ValidationError(f"Circular dependency between resources: [{circle}]")
                 if following not in done:
-                    stack.append(
-                        (following, sorted(dependencies(resources[following], resources)))
-                    )
+                    stack.append((following, sorted(dependencies(resources[following], resources))))
             else:
                 done[name] = None
                 stack.pop()

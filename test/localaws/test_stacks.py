@@ -226,8 +226,11 @@ class Detectors(StackCase):
         math = {
             "MetricMathAnomalyDetector": {
                 "MetricDataQueries": [
-                    {"Id": "m1", "MetricStat": anomaly()["Metrics"][0]["MetricStat"],
-                     "ReturnData": False},
+                    {
+                        "Id": "m1",
+                        "MetricStat": anomaly()["Metrics"][0]["MetricStat"],
+                        "ReturnData": False,
+                    },
                     {"Id": "e1", "Expression": "m1 * 2"},
                 ]
             }
@@ -322,6 +325,14 @@ class Rollbacks(StackCase):
         self.assertEqual(before, (self.alarms(), self.detectors()))
         with self.assertRaisesRegex(ClientError, "ROLLBACK_COMPLETE state and can not"):
             self.update(stack_id, {"W": HANDLE})
+
+    def test_delete_after_a_rollback_spares_what_others_made_since(self) -> None:
+        mine = static()
+        bad = alarm(anomaly(Threshold=1), DependsOn="A")
+        failed = self.create({"A": alarm(mine), "B": bad})
+        self.created({"A": alarm(mine)})
+        self.cfn.delete_stack(StackName=failed)
+        self.assertIn(mine["AlarmName"], self.alarms())
 
     def test_create_without_rollback_stays(self) -> None:
         mine = static()
@@ -466,10 +477,15 @@ class Stacks(StackCase):
         self.assertEqual(3, found["EvaluationPeriods"])
         self.assertEqual([f"arn:aws:sns:{REGION}:{ACCOUNT}:t"], found["AlarmActions"])
         parameters = [{"ParameterKey": "Env", "ParameterValue": "dev"}]
-        self.updated(stack_id, resources={
-            "A": alarm({**mine, "AlarmActions": [], "EvaluationPeriods": 1}),
-            "B": resources["B"],
-        }, sections=sections, Parameters=parameters)
+        self.updated(
+            stack_id,
+            resources={
+                "A": alarm({**mine, "AlarmActions": [], "EvaluationPeriods": 1}),
+                "B": resources["B"],
+            },
+            sections=sections,
+            Parameters=parameters,
+        )
         self.assertEqual(["A"], list(self.physical(stack_id)))
         self.assertNotIn("AlarmDescription", self.alarms()[mine["AlarmName"]])
 

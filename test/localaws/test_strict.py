@@ -200,9 +200,7 @@ ALARMS = {
     ),
     "expression_over_an_unknown_id": (
         static(
-            **dict.fromkeys(
-                ("MetricName", "Namespace", "Dimensions", "Period", "Statistic")
-            ),
+            **dict.fromkeys(("MetricName", "Namespace", "Dimensions", "Period", "Statistic")),
             **metrics(stat(returns=False), {"Id": "e1", "Expression": "SUM([m1, m9])"}),
         ),
         "the expression uses m9, which is not an Id of Metrics",
@@ -376,9 +374,7 @@ DASHBOARDS = {
         "alarms must list 1 to 100 ARNs",
     ),
     "too_many_widgets": (
-        dashboard(
-            DashboardBody=body(*[{"type": "text", "properties": {"markdown": ""}}] * 501)
-        ),
+        dashboard(DashboardBody=body(*[{"type": "text", "properties": {"markdown": ""}}] * 501)),
         "A dashboard may have 500 widgets, not 501",
     ),
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keywatch/config"
-	"keywatch/internal/inventory"
 	"keywatch/internal/plan"
 	"keywatch/internal/rules"
 )
@@ -136,8 +135,8 @@ func TestSameShapeSameBytes(t *testing.T) {
 	if diff := cmp.Diff(shape.Inventory(), shape.Inventory()); diff != "" {
 		t.Errorf("two inventories differ:\n%s", diff)
 	}
-	if string(shape.Config()) != string(shape.Config()) {
-		t.Error("two configs differ")
+	if diff := cmp.Diff(string(shape.Config()), string(shape.Config())); diff != "" {
+		t.Errorf("two configs differ:\n%s", diff)
 	}
 }
 
