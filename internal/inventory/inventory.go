@@ -46,6 +46,12 @@ type Key struct {
 	// read, for example "kms:DescribeKey: AccessDeniedException: …". What
 	// could not be read is empty above.
 	Unreadable string
+	// Described says that DescribeKey answered, or would have been asked: without
+	// it Manager, State and all below are unknown because nobody needed them.
+	Described bool
+	// TagsOmitted says that the key has no tags here because it fits no filter of
+	// the Need, not because it has none.
+	TagsOmitted bool
 	// Gone is set when KMS listed the key and then no longer knew it.
 	Gone bool
 }
