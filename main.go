@@ -25,6 +25,7 @@ func main() {
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv:   os.Getenv,
 		ReadFile: os.ReadFile,
+		Now:      time.Now,
 		Open: func(ctx context.Context, region string) (cli.Source, error) {
 			return live.Open(ctx, live.Options{Region: region, Now: time.Now})
 		},

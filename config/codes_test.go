@@ -84,7 +84,7 @@ var entry = regexp.MustCompile("(?m)^### `([^`]*)`$")
 func TestEveryCodeIsDocumented(t *testing.T) {
 	t.Parallel()
 	given := map[string]string{}
-	for _, dir := range []string{".", "../internal/plan", "../internal/cli"} {
+	for _, dir := range []string{".", "../internal/plan", "../internal/places", "../internal/cli", "../internal/snapshot"} {
 		codes := codesIn(t, dir)
 		if len(codes) == 0 {
 			t.Errorf("%s gives no code: the search is broken", dir)

@@ -9,6 +9,7 @@ package config
 
 import (
 	"math"
+	"time"
 
 	"keywatch/constructs/spec"
 	"keywatch/internal/diag"
@@ -42,14 +43,46 @@ type Config struct {
 // Environment is one account and region.
 type Environment struct {
 	Account, Region string
-	Pos             Pos
+	// Role is whose permissions read it: RoleNone, RoleLookup, or the ARN of a
+	// role with placeholders; see RoleARN.
+	Role string
+	Pos  Pos
 }
 
-// Inventory says where keys come from and what an unreadable one means.
+// The roles that are words.
+const (
+	RoleNone   = "none"       // the caller's own credentials
+	RoleLookup = "cdk-lookup" // the role that cdk bootstrap made
+)
+
+// Inventory says where keys come from and what to make of what is wrong with
+// them.
 type Inventory struct {
+	Source Source
+	// Path is that of the snapshot, with placeholders; see PathFor. Empty when
+	// the source is Live.
+	Path    string
+	PathPos Pos // or that of the whole
+	// MaxAge is the age from which on a snapshot is remarked on; FailOnStale
+	// makes that an error.
+	MaxAge      time.Duration
+	FailOnStale bool
 	// FailOnUnreadable stops synth at a key that may not be read.
 	FailOnUnreadable bool
+	// Rates are requests per second by the operation's name; those of other
+	// operations are the reader's own.
+	Rates map[string]float64
+	// Timeout bounds all reading of one run.
+	Timeout time.Duration
 }
+
+// Source says where keys come from.
+type Source string
+
+const (
+	Live   Source = "live"     // from AWS
+	Frozen Source = "snapshot" // from a file; see internal/snapshot
+)
 
 // Limits are per environment; synth refuses to exceed them.
 type Limits struct {

@@ -21,6 +21,8 @@ type decoder struct {
 	problems diag.List
 	// origin names the source of nodes that are not from the file.
 	origin map[*yaml.Node]string
+	// sourceOverridden: inventory.source is not from the file.
+	sourceOverridden bool
 }
 
 func (d *decoder) pos(n *yaml.Node) Pos {

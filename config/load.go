@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"regexp"
@@ -105,12 +104,12 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 	c := &Config{
 		File: file, Source: data,
 		Name:             "keywatch",
-		Inventory:        Inventory{FailOnUnreadable: true},
+		Inventory:        defaultInventory,
 		Limits:           Limits{Alarms: 1000, MonthlyUSD: Dollars(300)},
 		DetectorsManaged: true,
 		Dashboard:        &Dashboard{TopKeys: 20},
 	}
-	c.Limits.AlarmsPos, c.Limits.MonthlyUSDPos = d.pos(root), d.pos(root)
+	c.Limits.AlarmsPos, c.Limits.MonthlyUSDPos, c.Inventory.PathPos = d.pos(root), d.pos(root), d.pos(root)
 	d.mapping(root, "the config", "a mapping that begins with version: 1", fields{
 		"version":      required(d.version),
 		"name":         optional(func(n *yaml.Node) { d.deploymentName(n, c) }),
@@ -125,13 +124,14 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 		"dashboard":    optional(func(n *yaml.Node) { d.dashboard(n, c) }),
 		"requireMatch": optional(func(n *yaml.Node) { d.setBool(n, "requireMatch", &c.RequireMatch) }),
 	})
+	d.checkPath(c)
 	return c, d.problems
 }
 
 // Overridable are the paths that a context value keywatch:PATH may set.
 var Overridable = []string{
 	"name", "detector", "requireMatch",
-	"inventory.source", "inventory.onUnreadable",
+	"inventory.source", "inventory.path", "inventory.maxAge", "inventory.onStale", "inventory.onUnreadable", "inventory.timeout",
 	"limits.alarms", "limits.monthlyUSD",
 	"dashboard.topKeys",
 }
@@ -215,56 +215,12 @@ func (d *decoder) deploymentName(n *yaml.Node, c *Config) {
 	c.Name = s
 }
 
-func (d *decoder) environments(n *yaml.Node, c *Config) {
-	whole := d.list(n, "environments", "one {account, region}", func(i int, item *yaml.Node) {
-		where := fmt.Sprintf("environments[%d]", i)
-		e := Environment{Pos: d.pos(resolve(item))}
-		d.mapping(item, where, "a mapping of account and region", fields{
-			"account": required(func(v *yaml.Node) {
-				e.Account = d.matching(v, where+".account", accountPattern.MatchString, "12 digits, in quotes")
-			}),
-			"region": required(func(v *yaml.Node) {
-				e.Region = d.matching(v, where+".region", regionPattern.MatchString, "a region such as eu-west-1")
-			}),
-			"role": optional(func(v *yaml.Node) {
-				if s, ok := d.text(v, where+".role"); ok && s != "none" {
-					d.fail(v, "not-yet", "%s.role is %q; this version reads an account with the caller's own credentials: leave role out, or write none, and run once per account", where, s)
-				}
-			}),
-		})
-		c.Environments = append(c.Environments, e)
-	})
-	if !whole {
-		return
-	}
-	switch count := len(c.Environments); {
-	case count == 0:
-		d.fail(n, "no-environment", "environments is an empty list; leave it out to take the account and region of the CDK CLI")
-	case count > 1:
-		d.fail(n, "not-yet", "environments holds %d entries; this version deploys to one account and region a run: leave the list out and run `npx cdk deploy` once per profile and region", count)
-	}
-}
-
 func (d *decoder) matching(n *yaml.Node, where string, fits func(string) bool, allowed string) string {
 	s, ok := d.text(n, where)
 	if ok && !fits(s) {
 		d.fail(n, "not-allowed", "%s is %q; allowed: %s", where, s, allowed)
 	}
 	return s
-}
-
-func (d *decoder) inventory(n *yaml.Node, c *Config) {
-	d.mapping(n, "inventory", "a mapping such as {source: live}", fields{
-		"source": optional(func(v *yaml.Node) {
-			if s, ok := d.text(v, "inventory.source"); ok && s != "live" {
-				d.fail(v, "not-allowed", "inventory.source is %q%s; allowed in this version: live", s, diag.DidYouMean(s, []string{"live"}))
-			}
-		}),
-		"onUnreadable": optional(func(v *yaml.Node) {
-			s, _ := d.choice(v, "inventory.onUnreadable", "fail", "warn")
-			c.Inventory.FailOnUnreadable = s != "warn"
-		}),
-	})
 }
 
 func (d *decoder) limits(n *yaml.Node, c *Config) {

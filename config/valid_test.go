@@ -64,12 +64,16 @@ func usualThreshold(above float64, ops ...spec.Operation) config.Threshold {
 func usualConfig(rules ...config.Rule) *config.Config {
 	return &config.Config{
 		Name:             "keywatch",
-		Inventory:        config.Inventory{FailOnUnreadable: true},
+		Inventory:        usualInventory(),
 		Limits:           config.Limits{Alarms: 1000, MonthlyUSD: 300_000_000},
 		DetectorsManaged: true,
 		Dashboard:        &config.Dashboard{TopKeys: 20},
 		Rules:            rules,
 	}
+}
+
+func usualInventory() config.Inventory {
+	return config.Inventory{Source: config.Live, MaxAge: 168 * time.Hour, FailOnUnreadable: true, Timeout: 30 * time.Minute}
 }
 
 func usualRule(name string) config.Rule {
@@ -140,7 +144,8 @@ func TestEveryField(t *testing.T) {
 
 	want := &config.Config{
 		Name:         "keys-2",
-		Environments: []config.Environment{{Account: "111122223333", Region: "eu-central-1"}},
+		Environments: []config.Environment{{Account: "111122223333", Region: "eu-central-1", Role: config.RoleNone}},
+		Inventory:    config.Inventory{Source: config.Live, MaxAge: 168 * time.Hour, Timeout: 30 * time.Minute},
 		Limits:       config.Limits{Alarms: 5000, MonthlyUSD: 1_499_500_000},
 		Rules:        []config.Rule{payments, static, sandbox},
 		Dashboard:    &config.Dashboard{TopKeys: 500},
@@ -203,7 +208,7 @@ func TestOverrides(t *testing.T) {
 	c := load(t, "testdata/ok/overrides.yaml")
 	want := usualConfig(usualRule("all"))
 	want.Name, want.DetectorsManaged, want.RequireMatch = "other", false, true
-	want.Inventory.FailOnUnreadable = false
+	want.Inventory = config.Inventory{Source: config.Frozen, Path: "keys.json", MaxAge: time.Hour, FailOnStale: true, Timeout: 45 * time.Second}
 	want.Limits = config.Limits{Alarms: 7, MonthlyUSD: 2_500_000}
 	want.Dashboard.TopKeys = 3
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
@@ -214,6 +219,46 @@ func TestOverrides(t *testing.T) {
 	}
 	if all := overridesIn(read(t, "testdata/ok/overrides.yaml")); len(all) != len(config.Overridable) {
 		t.Errorf("overrides.yaml sets %d values; %d can be set: %q", len(all), len(config.Overridable), config.Overridable)
+	}
+}
+
+func TestSnapshotAndEnvironments(t *testing.T) {
+	t.Parallel()
+	c := load(t, "testdata/ok/snapshot.yaml")
+	want := usualConfig(usualRule("all"))
+	want.Rules[0].Actions.Alarm = arns("arn:{partition}:sns:{region}:{account}:pager")
+	const role = "arn:{partition}:iam::{account}:role/reading/keywatch-{region}"
+	want.Environments = []config.Environment{
+		{Account: "111122223333", Region: "eu-west-1", Role: config.RoleLookup},
+		{Account: "111122223333", Region: "eu-central-1", Role: role},
+		{Account: "444455556666", Region: "eu-west-1", Role: config.RoleNone},
+	}
+	want.Inventory = config.Inventory{
+		Source: config.Frozen, Path: "snapshots/{account}/{region}.json", MaxAge: 36 * time.Hour, FailOnStale: true,
+		Rates: map[string]float64{"DescribeKey": 100, "GetResources": 0.5}, Timeout: 90 * time.Second,
+	}
+	if diff := cmp.Diff(want, c, sameValues); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := c.Inventory.PathFor("111122223333", "cn-north-1"); got != "snapshots/111122223333/cn-north-1.json" {
+		t.Errorf("the path is %q", got)
+	}
+	for i, want := range []string{"", "arn:aws-cn:iam::111122223333:role/reading/keywatch-eu-central-1", ""} {
+		if got := c.Environments[i].RoleARN("aws-cn"); got != want {
+			t.Errorf("role %d is %q, want %q", i, got, want)
+		}
+	}
+	if got := c.Inventory.PathPos.String(); got != "testdata/ok/snapshot.yaml:9:9" {
+		t.Errorf("the path stands at %q", got)
+	}
+}
+
+// A file that says snapshot can be used live for one run, without an edit.
+func TestLiveForOneRun(t *testing.T) {
+	t.Parallel()
+	c := load(t, "testdata/ok/live-again.yaml")
+	if c.Inventory.Source != config.Live || c.Inventory.Path != "" {
+		t.Errorf("%+v", c.Inventory)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"keywatch/internal/coverage"
 	"keywatch/internal/diag"
 	"keywatch/internal/inventory"
+	"keywatch/internal/places"
 	"keywatch/internal/plan"
 )
 
@@ -41,8 +42,9 @@ const (
 type Source interface {
 	Region() string
 	Caller(context.Context) (inventory.Caller, error)
-	Inventory(context.Context) (*inventory.Inventory, error)
+	Inventory(context.Context, inventory.Need) (*inventory.Inventory, error)
 	Alarms(context.Context) ([]coverage.Alarm, error)
+	Stacks(context.Context) ([]places.Stack, error)
 }
 
 // World is what the program is given.
@@ -50,14 +52,16 @@ type World struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	ReadFile       func(string) ([]byte, error)
+	// WriteFile replaces a file in one step. Nil: it does so on the disk.
+	WriteFile func(path string, data []byte) error
+	// Now is the clock that a snapshot's age is judged by. Nil: nobody judges.
+	Now func() time.Time
 	// Open makes a Source for a region; "" is the SDK's own choice.
 	Open func(ctx context.Context, region string) (Source, error)
 	// Hint says how to mend an error of Open or of a Source, or "".
 	Hint func(error) string
 	// Synth draws deployments into a directory.
 	Synth func(deployments []spec.Deployment, dir string) error
-	// Places says where deployed units live. Nil: it is not known.
-	Places func(ctx context.Context, c *config.Config, account, region string) (plan.Places, error)
 	// Fill is plan.DefaultFill unless set.
 	Fill    plan.Fill
 	Version string
@@ -157,6 +161,7 @@ The verbs answer questions and never deploy:
   keywatch plan                   what would be deployed, and what does it cost?
   keywatch explain alias/orders   why has this key these alarms, or none?
   keywatch coverage               has each watched key its alarms? (a gate)
+  keywatch snapshot               freeze keys and places into a file to review
 
 The config is found in this order: -c keywatch:config=PATH, --config PATH,
 $KEYWATCH_CONFIG, ./keywatch.yaml, config/keywatch.yaml.
@@ -169,8 +174,8 @@ Exit status: 0 fine; 1 problems in the config, or a gate failed; 2 bad usage;
 	}
 	root.PersistentFlags().StringVar(&o.config, "config", "", "config file (context: keywatch:config)")
 	root.PersistentFlags().StringArrayVarP(&o.context, "context", "c", nil, "context value keywatch:NAME=VALUE, as for cdk; may be repeated")
-	root.PersistentFlags().BoolVar(&o.firstDeploy, "first-deploy", false, "nothing is deployed yet: allow several alarm stacks (context: keywatch:firstDeploy)")
-	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.versionCommand())
+	root.PersistentFlags().StringVar(&o.allowRemoval, "allow-removal", "", "number of keys that may lose all their alarms, when synth asks for it (context: keywatch:allowRemoval)")
+	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.snapshotCommand(&o), w.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"keywatch/config"
@@ -16,21 +17,21 @@ import (
 
 // options are what flags say.
 type options struct {
-	config      string
-	context     []string
-	firstDeploy bool
+	config       string
+	context      []string
+	allowRemoval string
 }
 
 // settings are flags and context values together.
 type settings struct {
-	request     config.Request
-	firstDeploy bool
+	request      config.Request
+	allowRemoval int
 }
 
 const (
 	prefix            = "keywatch:"
 	contextConfig     = "config"
-	contextFirst      = "firstDeploy"
+	contextRemoval    = "allowRemoval"
 	maxContext        = 64 << 20
 	envContext        = "CDK_CONTEXT_JSON"
 	envOverflow       = "CONTEXT_OVERFLOW_LOCATION_ENV"
@@ -62,7 +63,11 @@ func (w *World) settings(o *options) (*settings, error) {
 		request: config.Request{
 			Flag: o.config, Env: w.Getenv(envConfig), Overrides: map[string]string{}, ReadFile: w.ReadFile,
 		},
-		firstDeploy: o.firstDeploy,
+	}
+	if o.allowRemoval != "" { // it wins over the context, as every flag
+		if s.allowRemoval, err = number(o.allowRemoval); err != nil {
+			return nil, fmt.Errorf("--allow-removal %w", err)
+		}
 	}
 	var problems diag.List
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -70,15 +75,17 @@ func (w *World) settings(o *options) (*settings, error) {
 		switch {
 		case name == contextConfig:
 			s.request.Context = value
-		case name == contextFirst:
-			s.firstDeploy = s.firstDeploy || value == "true"
-			if value != "true" && value != "false" {
-				problems.Add(diag.Pos{File: "context " + prefix + name}, "wrong-type", "the value is %q; allowed: true, false", value)
+		case name == contextRemoval:
+			n, err := number(value)
+			if err != nil {
+				problems.Add(diag.Pos{File: "context " + prefix + name}, "wrong-type", "the value is %v", err)
+			} else if o.allowRemoval == "" {
+				s.allowRemoval = n
 			}
 		case slices.Contains(config.Overridable, name):
 			s.request.Overrides[name] = value
 		default:
-			known := append([]string{contextConfig, contextFirst}, config.Overridable...)
+			known := append([]string{contextConfig, contextRemoval}, config.Overridable...)
 			problems.Add(diag.Pos{File: "context " + prefix + name}, "unknown-context", "no such context value%s; allowed: %s", diag.DidYouMean(name, known), strings.Join(known, ", "))
 		}
 	}
@@ -87,6 +94,14 @@ func (w *World) settings(o *options) (*settings, error) {
 		return nil, problems
 	}
 	return s, nil
+}
+
+func number(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q; allowed: the number of keys, as the message says it", text)
+	}
+	return n, nil
 }
 
 // contextValues are the context values of the app by name, without the prefix.

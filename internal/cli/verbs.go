@@ -16,8 +16,10 @@ import (
 	"keywatch/internal/coverage"
 	"keywatch/internal/diag"
 	"keywatch/internal/inventory"
+	"keywatch/internal/places"
 	"keywatch/internal/plan"
 	"keywatch/internal/report"
+	"keywatch/internal/rules"
 )
 
 // load reads flags, context and config; what is wrong with them has been said
@@ -48,7 +50,7 @@ func (w *World) load(o *options) (*config.Config, *settings, error) {
 
 // read opens the account that is meant, makes sure that it is that one, and
 // reads its keys.
-func (w *World) read(ctx context.Context, c *config.Config) (Source, *inventory.Inventory, error) {
+func (w *World) read(ctx context.Context, c *config.Config, need inventory.Need) (Source, *inventory.Inventory, error) {
 	account, region, by := w.target(c)
 	source, err := w.Open(ctx, region)
 	if err != nil {
@@ -61,7 +63,7 @@ func (w *World) read(ctx context.Context, c *config.Config) (Source, *inventory.
 	if account != "" && account != caller.Account {
 		return nil, nil, &failure{status: ExitEnvironment, said: true, err: w.wrongAccount(account, by, caller)}
 	}
-	inv, err := source.Inventory(ctx)
+	inv, err := source.Inventory(ctx, need)
 	if err != nil {
 		return nil, nil, environment(fmt.Errorf("inventory: %w", err))
 	}
@@ -91,20 +93,29 @@ func (w *World) build(ctx context.Context, o *options, trace bool) (Source, *pla
 	if err != nil {
 		return nil, nil, err
 	}
-	source, inv, err := w.read(ctx, c)
+	need := rules.Need(c.Rules)
+	if trace { // an explanation shows what no rule asked for too
+		need = inventory.Need{}
+	}
+	in, err := w.inventoryFrom(ctx, c, need)
 	if err != nil {
 		return nil, nil, err
 	}
-	options := plan.Options{FirstDeploy: s.firstDeploy, Fill: w.Fill, Trace: trace}
-	if w.Places != nil {
-		if options.Places, err = w.Places(ctx, c, inv.Account, inv.Region); err != nil {
-			return nil, nil, environment(fmt.Errorf("places: %w", err))
-		}
-	}
-	p := plan.Build(c, inv, options)
-	p.Problems = append(slices.Clone(c.Warnings), p.Problems...)
+	p := plan.Build(c, in.inventory, plan.Options{Places: in.places, AllowRemoval: s.allowRemoval, Fill: w.Fill, Trace: trace})
+	p.Problems = slices.Concat(c.Warnings, in.problems, p.Problems, in.unplaced(p))
 	p.Problems.Sort()
-	return source, p, nil
+	return in.source, p, nil
+}
+
+// deployed reads where the alarms of this deployment live. It comes after the
+// inventory, which may take minutes, so that the places are fresh.
+func deployed(ctx context.Context, source Source, c *config.Config, region string) (plan.Places, diag.List, error) {
+	stacks, err := source.Stacks(ctx)
+	if err != nil {
+		return plan.Places{}, nil, environment(fmt.Errorf("places: %w", err))
+	}
+	known, problems := places.Read(stacks, c.Name, region)
+	return known, problems, nil
 }
 
 // synth is what the CDK CLI runs: nothing is drawn from a plan with errors.

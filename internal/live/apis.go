@@ -4,20 +4,27 @@ import (
 	"context"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 // The interfaces below are all that this package may ask of AWS: their method
-// sets are the IAM policy, and a test holds them against [SynthActions] and
-// [CoverageActions]. All of it only reads.
+// sets are the IAM policy, and a test holds them against [InventoryActions],
+// [SynthActions] and [CoverageActions]. All of it only reads.
 
 type kmsAPI interface {
 	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
 	ListAliases(context.Context, *kms.ListAliasesInput, ...func(*kms.Options)) (*kms.ListAliasesOutput, error)
 	ListKeys(context.Context, *kms.ListKeysInput, ...func(*kms.Options)) (*kms.ListKeysOutput, error)
 	ListResourceTags(context.Context, *kms.ListResourceTagsInput, ...func(*kms.Options)) (*kms.ListResourceTagsOutput, error)
+}
+
+type cloudformationAPI interface {
+	DescribeStacks(context.Context, *cloudformation.DescribeStacksInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStacksOutput, error)
+	ListStackResources(context.Context, *cloudformation.ListStackResourcesInput, ...func(*cloudformation.Options)) (*cloudformation.ListStackResourcesOutput, error)
 }
 
 type stsAPI interface {
@@ -28,6 +35,10 @@ type cloudwatchAPI interface {
 	DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
 }
 
+type taggingAPI interface {
+	GetResources(context.Context, *resourcegroupstaggingapi.GetResourcesInput, ...func(*resourcegroupstaggingapi.Options)) (*resourcegroupstaggingapi.GetResourcesOutput, error)
+}
+
 // The API actions as IAM spells them.
 const (
 	opGetCallerIdentity = "sts:GetCallerIdentity"
@@ -35,15 +46,28 @@ const (
 	opListAliases       = "kms:ListAliases"
 	opDescribeKey       = "kms:DescribeKey"
 	opListResourceTags  = "kms:ListResourceTags"
+	opGetResources      = "tag:GetResources"
 	opDescribeAlarms    = "cloudwatch:DescribeAlarms"
+
+	opDescribeStacks     = "cloudformation:DescribeStacks"
+	opListStackResources = "cloudformation:ListStackResources"
 )
 
-// SynthActions returns the API actions that reading the inventory can call,
+// InventoryActions returns the API actions that reading the inventory can call,
 // sorted. kms:DescribeKey and kms:ListResourceTags are also subject to each
-// key's policy; sts:GetCallerIdentity needs no permission at all
+// key's policy, and kms:ListResourceTags is called only without
+// tag:GetResources; sts:GetCallerIdentity needs no permission at all
 // ("GetCallerIdentity", STS API Reference) and is listed for completeness.
+func InventoryActions() []string {
+	return []string{opDescribeKey, opListAliases, opListKeys, opListResourceTags, opGetCallerIdentity, opGetResources}
+}
+
+// SynthActions returns the API actions that synth can call: those of
+// [InventoryActions], and reading the deployed stacks; sorted.
 func SynthActions() []string {
-	return []string{opDescribeKey, opListAliases, opListKeys, opListResourceTags, opGetCallerIdentity}
+	actions := append(InventoryActions(), opDescribeStacks, opListStackResources)
+	slices.Sort(actions)
+	return actions
 }
 
 // CoverageActions returns the API actions that a coverage check can call: those

@@ -36,6 +36,8 @@ const (
 	AccessDenied Class = "access-denied"
 	// Throttled: AWS asked to slow down, to the last attempt.
 	Throttled Class = "throttled"
+	// TooLong: the deadline of the whole reading has passed.
+	TooLong Class = "too-long"
 	// Network: there was no answer, or not one of AWS.
 	Network Class = "network"
 	// Incomplete: answers that contradict each other or lack a part, so that
@@ -55,7 +57,7 @@ type Error struct {
 	// Operation as IAM spells it, "kms:ListKeys"; "config" when it is the AWS
 	// configuration that could not be read.
 	Operation string
-	// Resource is the key ID, for operations on one key.
+	// Resource is the key ID or the stack name, for operations on one of them.
 	Resource string
 	// Account is empty while it is not known.
 	Account string
@@ -100,8 +102,14 @@ func action(operation string) string {
 		return "describe key"
 	case opListResourceTags:
 		return "list tags of key"
+	case opGetResources:
+		return "get tags of keys"
 	case opDescribeAlarms:
 		return "describe alarms"
+	case opDescribeStacks:
+		return "describe stacks"
+	case opListStackResources:
+		return "list resources of stack"
 	}
 	return operation
 }
@@ -215,6 +223,19 @@ func apiError(err error) smithy.APIError {
 	return nil
 }
 
+// isExpiredPage says whether the Resource Groups Tagging API no longer knows
+// where its next page begins: a token is good for 15 minutes ("GetResources",
+// Resource Groups Tagging API Reference).
+func isExpiredPage(err error) bool {
+	a := apiError(err)
+	return a != nil && a.ErrorCode() == "PaginationTokenExpiredException"
+}
+
+func isDenied(err error) bool {
+	a := apiError(err)
+	return a != nil && codeClass(a.ErrorCode()) == AccessDenied
+}
+
 func isNotFound(err error) bool {
 	a := apiError(err)
 	return a != nil && a.ErrorCode() == "NotFoundException"
@@ -239,7 +260,7 @@ func codeClass(code string) Class {
 	case "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
 		"NotAuthorized", "AuthFailure", "InvalidAccessKeyId", "OptInRequired":
 		return NoCredentials
-	case "InvalidMarkerException", "InvalidNextToken":
+	case "InvalidMarkerException", "InvalidNextToken", "PaginationTokenExpiredException":
 		return Incomplete
 	}
 	if isSignature(code) {
@@ -261,7 +282,13 @@ func isSignature(code string) bool {
 	return false
 }
 
+// errTooLong is the deadline of a whole reading, which is not that of a request.
+var errTooLong = fmt.Errorf("not finished in the time allowed: %w", context.DeadlineExceeded)
+
 func classify(err error) Class {
+	if errors.Is(err, errTooLong) {
+		return TooLong
+	}
 	if errors.Is(err, context.Canceled) {
 		return Other
 	}
@@ -345,6 +372,9 @@ func cause(err error) string {
 }
 
 func causeText(err error) string {
+	if errors.Is(err, errTooLong) {
+		return "not finished in the time allowed"
+	}
 	if errors.Is(err, context.Canceled) {
 		return "canceled"
 	}
@@ -446,9 +476,14 @@ func hint(operation string, class Class, err error) string {
 		return accessHint(operation)
 	case Throttled:
 		return "others use up the account's request quota: repeat the command when it is quieter, or set AWS_MAX_ATTEMPTS above 8"
+	case TooLong:
+		return "repeat the command when less else uses the account's request quotas; keywatch never goes on with a part of the keys"
 	case Network:
 		return "check the network, the proxy settings, the region's name and AWS_ENDPOINT_URL"
 	case Incomplete:
+		if isStacks(operation) {
+			return "repeat the command; keywatch never goes on with a part of the stacks"
+		}
 		return "repeat the command; keywatch never goes on with a part of the keys"
 	}
 	if isServerError(err) {
@@ -457,7 +492,14 @@ func hint(operation string, class Class, err error) string {
 	return ""
 }
 
+func isStacks(operation string) bool {
+	return operation == opDescribeStacks || operation == opListStackResources
+}
+
 func accessHint(operation string) string {
+	if isStacks(operation) {
+		return fmt.Sprintf("allow %s on * for this identity; without it keywatch does not know in which stack each alarm lives, and stops, since a deploy could move alarms and lose them", operation)
+	}
 	verb := "synth"
 	if operation == opDescribeAlarms {
 		verb = "coverage"

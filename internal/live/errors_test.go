@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"keywatch/internal/inventory"
 	"keywatch/test/fakeaws"
 )
 
@@ -121,7 +122,7 @@ func TestErrorTexts(t *testing.T) {
 			t.Parallel()
 			srv := fakeaws.Start(t, manyKeys(2))
 			srv.Fail(fakeaws.Fault{Operation: tt.op, Kind: tt.kind, Times: fakeaws.Forever})
-			_, err := session(t, srv, quick()).Inventory(t.Context())
+			_, err := session(t, srv, quick()).Inventory(t.Context(), inventory.Need{})
 			wantError(t, err, tt.class, tt.text)
 			wantHint(t, err, tt.hint)
 		})
@@ -134,7 +135,7 @@ func TestNobodyListens(t *testing.T) {
 	_ = srv.Close()
 	o := quick()
 	o.MaxAttempts = 2
-	_, err := session(t, srv, o).Inventory(t.Context())
+	_, err := session(t, srv, o).Inventory(t.Context(), inventory.Need{})
 	wantError(t, err, Network, "get caller identity in eu-west-1: dial tcp "+strings.TrimPrefix(srv.URL, "http://")+": connect: connection refused (2 attempts)")
 }
 
@@ -158,7 +159,7 @@ func TestCredentialsThatFailHalfWayFailTheInventory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inv, err := s.Inventory(t.Context())
+	inv, err := s.Inventory(t.Context(), inventory.Need{})
 	e := (*Error)(nil)
 	if inv != nil || !errors.As(err, &e) || e.Class != AccessDenied ||
 		!strings.HasSuffix(err.Error(), ": no usable AWS credentials: AccessDenied: not authorized to perform: sts:AssumeRole") {
@@ -243,7 +244,7 @@ func TestCredentialTroubleSeenThroughTheEnvironment(t *testing.T) {
 			files(t, srv, tt.profile, tt.config)
 			s, err := Open(t.Context(), quick())
 			if err == nil {
-				_, err = s.Inventory(t.Context())
+				_, err = s.Inventory(t.Context(), inventory.Need{})
 			}
 			wantError(t, err, tt.class, tt.text)
 			wantHint(t, err, tt.hint)
@@ -255,7 +256,7 @@ func TestNoErrorTextHoldsControlCharactersOrHasNoEnd(t *testing.T) {
 	t.Parallel()
 	srv := fakeaws.Start(t, fakeaws.State{})
 	srv.Fail(fakeaws.Fault{Operation: opListKeys, Kind: fakeaws.AccessDenied, Message: "red \x1b[31m\u202e\r\nnext " + strings.Repeat("x", 5000)})
-	_, err := session(t, srv, quick()).Inventory(t.Context())
+	_, err := session(t, srv, quick()).Inventory(t.Context(), inventory.Need{})
 	if err == nil || len(err.Error()) > 800 || strings.ContainsAny(err.Error(), "\x1b\u202e\r\n") {
 		t.Errorf("got %q", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"context"
 
@@ -15,9 +16,18 @@ import (
 	"keywatch/test/fakeaws"
 )
 
-func read(t *testing.T, srv *fakeaws.Server) *inventory.Inventory {
+func readAll(t *testing.T, srv *fakeaws.Server) *inventory.Inventory {
 	t.Helper()
-	inv, err := session(t, srv, quick()).Inventory(t.Context())
+	inv, err := session(t, srv, quick()).Inventory(t.Context(), inventory.Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inv
+}
+
+func readFor(t *testing.T, srv *fakeaws.Server, need inventory.Need) *inventory.Inventory {
+	t.Helper()
+	inv, err := session(t, srv, quick()).Inventory(t.Context(), need)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +40,7 @@ func TestInventoryOfTheWorldIsWholeAtEveryPageSize(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
 			srv := fakeaws.Start(t, world(), fakeaws.PageSize(size))
-			if got := read(t, srv); !reflect.DeepEqual(got, worldInventory()) {
+			if got := readAll(t, srv); !reflect.DeepEqual(got, worldInventory()) {
 				t.Errorf("page size %d:\n got %+v\nwant %+v", size, got, worldInventory())
 			}
 		})
@@ -41,7 +51,7 @@ func TestInventoryDoesNotDependOnTheOrderOfTheAnswers(t *testing.T) {
 	t.Parallel()
 	want := worldInventory()
 	for seed := range uint64(20) {
-		if got := read(t, fakeaws.Start(t, world(), fakeaws.Shuffle(seed), fakeaws.PageSize(4))); !reflect.DeepEqual(got, want) {
+		if got := readAll(t, fakeaws.Start(t, world(), fakeaws.Shuffle(seed), fakeaws.PageSize(4))); !reflect.DeepEqual(got, want) {
 			t.Errorf("seed %d:\n got %+v\nwant %+v", seed, got, want)
 		}
 	}
@@ -49,7 +59,7 @@ func TestInventoryDoesNotDependOnTheOrderOfTheAnswers(t *testing.T) {
 
 func TestAnAccountWithoutKeysIsAnEmptyInventory(t *testing.T) {
 	t.Parallel()
-	inv := read(t, fakeaws.Start(t, fakeaws.State{Account: account, Region: region}))
+	inv := readAll(t, fakeaws.Start(t, fakeaws.State{Account: account, Region: region}))
 	if len(inv.Keys) != 0 || inv.Account != account || inv.Region != region || inv.Partition != "aws" || !inv.ReadAt.Equal(now()) {
 		t.Errorf("got %+v", inv)
 	}
@@ -57,19 +67,19 @@ func TestAnAccountWithoutKeysIsAnEmptyInventory(t *testing.T) {
 
 func TestNoMoreCallsThanNeeded(t *testing.T) {
 	t.Parallel()
-	srv := fakeaws.Start(t, world(), fakeaws.PageSize(1000))
+	srv := fakeaws.Start(t, world(), fakeaws.PageSize(1000), fakeaws.Latency(5*time.Millisecond))
 	s := session(t, srv, quick())
-	if _, err := s.Inventory(t.Context()); err != nil {
+	if _, err := s.Inventory(t.Context(), inventory.Need{}); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]int{
 		"sts:GetCallerIdentity": 1,
 		"kms:ListKeys":          1,
 		"kms:ListAliases":       1,
-		"kms:DescribeKey":       5,
-		"kms:ListResourceTags":  3, // not of the AWS managed key, nor of the one pending deletion
+		"kms:DescribeKey":       4, // not of the AWS managed key
+		"tag:GetResources":      1,
 	}
-	limits := map[string]int{"kms:ListKeys": 1000, "kms:ListAliases": 100, "kms:ListResourceTags": 50}
+	limits := map[string]int{"kms:ListKeys": 1000, "kms:ListAliases": 100, "tag:GetResources": 100}
 	got := make(map[string]int)
 	for _, c := range srv.Calls() {
 		got[c.Name()]++
@@ -86,7 +96,7 @@ func TestNoMoreCallsThanNeeded(t *testing.T) {
 	if w := srv.WriteCalls(); len(w) != 0 {
 		t.Errorf("write calls: %v", w)
 	}
-	if _, err := s.Inventory(t.Context()); err != nil || srv.Count(opGetCallerIdentity) != 1 {
+	if _, err := s.Inventory(t.Context(), inventory.Need{}); err != nil || srv.Count(opGetCallerIdentity) != 1 {
 		t.Errorf("the caller was asked for %d times, %v; want once a session", srv.Count(opGetCallerIdentity), err)
 	}
 }
@@ -94,47 +104,57 @@ func TestNoMoreCallsThanNeeded(t *testing.T) {
 func TestAKeyThatMayNotBeReadStaysWithItsReason(t *testing.T) {
 	t.Parallel()
 	tags := []fakeaws.Tag{{Key: "team", Value: "payments"}, {Key: "env", Value: "prod"}}
+	read := []inventory.Tag{{Key: "env", Value: "prod"}, {Key: "team", Value: "payments"}}
+	described := inventory.Key{
+		Manager: "CUSTOMER", State: "Enabled", Usage: "ENCRYPT_DECRYPT", Spec: "SYMMETRIC_DEFAULT", Origin: "AWS_KMS", Created: worldKeys()[0].Created, Described: true,
+	}
+	because := func(k inventory.Key, reason string) inventory.Key {
+		k.Unreadable = reason
+		return k
+	}
 	tests := map[string]struct {
-		key   fakeaws.Key
-		fault fakeaws.Fault
-		want  inventory.Key
+		key        fakeaws.Key
+		fault      fakeaws.Fault
+		keyByKey   bool
+		want       inventory.Key
+		tagsHidden bool
 	}{
-		"DescribeKey is denied: the tags are still read": {
-			key: fakeaws.Key{DenyDescribe: true, Tags: tags},
-			want: inventory.Key{
-				Tags:       []inventory.Tag{{Key: "env", Value: "prod"}, {Key: "team", Value: "payments"}},
-				Unreadable: "kms:DescribeKey: AccessDeniedException: User is not authorized to perform: kms:DescribeKey on resource: " + id(1),
-			},
+		"DescribeKey is denied: the tags are kept": {
+			key:  fakeaws.Key{DenyDescribe: true, Tags: tags},
+			want: inventory.Key{Tags: read, Unreadable: "kms:DescribeKey: AccessDeniedException: User is not authorized to perform: kms:DescribeKey on resource: " + id(1)},
 		},
-		"ListResourceTags is denied: the rest is kept": {
-			key: fakeaws.Key{DenyTags: true, Tags: tags},
-			want: inventory.Key{
-				Manager: "CUSTOMER", State: "Enabled", Usage: "ENCRYPT_DECRYPT", Spec: "SYMMETRIC_DEFAULT", Origin: "AWS_KMS", Created: worldKeys()[0].Created,
-				Unreadable: "kms:ListResourceTags: AccessDeniedException: User is not authorized to perform: kms:ListResourceTags on resource: " + id(1),
-			},
+		"DescribeKey is denied: the tags are kept, read key by key too": {
+			key: fakeaws.Key{DenyDescribe: true, Tags: tags}, keyByKey: true,
+			want: inventory.Key{Tags: read, Unreadable: "kms:DescribeKey: AccessDeniedException: User is not authorized to perform: kms:DescribeKey on resource: " + id(1)},
 		},
-		"both are denied: both reasons": {
-			key: fakeaws.Key{DenyDescribe: true, DenyTags: true},
+		"ListResourceTags is denied: the tags are in the tagging API": {
+			key:  fakeaws.Key{DenyTags: true, Tags: tags},
+			want: func() inventory.Key { k := described; k.Tags = read; return k }(),
+		},
+		"ListResourceTags is denied, key by key: the rest is kept": {
+			key: fakeaws.Key{DenyTags: true, Tags: tags}, keyByKey: true, tagsHidden: true,
+			want: because(described, "kms:ListResourceTags: AccessDeniedException: User is not authorized to perform: kms:ListResourceTags on resource: "+id(1)),
+		},
+		"both are denied: both reasons, that of the tags first": {
+			key: fakeaws.Key{DenyDescribe: true, DenyTags: true}, keyByKey: true, tagsHidden: true,
 			want: inventory.Key{
-				Unreadable: "kms:DescribeKey: AccessDeniedException: User is not authorized to perform: kms:DescribeKey on resource: " + id(1) +
-					"; kms:ListResourceTags: AccessDeniedException: User is not authorized to perform: kms:ListResourceTags on resource: " + id(1),
+				Unreadable: "kms:ListResourceTags: AccessDeniedException: User is not authorized to perform: kms:ListResourceTags on resource: " + id(1) +
+					"; kms:DescribeKey: AccessDeniedException: User is not authorized to perform: kms:DescribeKey on resource: " + id(1),
 			},
 		},
 		"the second page of tags is denied: no half of the tags": {
-			key:   fakeaws.Key{Tags: tags},
+			key: fakeaws.Key{Tags: tags}, keyByKey: true, tagsHidden: true,
 			fault: fakeaws.Fault{Operation: opListResourceTags, Nth: 2, Kind: fakeaws.AccessDenied, Message: "no."},
-			want: inventory.Key{
-				Manager: "CUSTOMER", State: "Enabled", Usage: "ENCRYPT_DECRYPT", Spec: "SYMMETRIC_DEFAULT", Origin: "AWS_KMS", Created: worldKeys()[0].Created,
-				Unreadable: "kms:ListResourceTags: AccessDeniedException: no",
-			},
+			want:  because(described, "kms:ListResourceTags: AccessDeniedException: no"),
 		},
 		"the key's state does not allow it": {
-			key:   fakeaws.Key{Tags: tags[:1]},
+			key:   fakeaws.Key{Tags: tags},
 			fault: fakeaws.Fault{Operation: opDescribeKey, Kind: fakeaws.InvalidState, Message: "it is\npending   import"},
-			want: inventory.Key{
-				Tags:       []inventory.Tag{{Key: "team", Value: "payments"}},
-				Unreadable: "kms:DescribeKey: KMSInvalidStateException: it is pending import",
-			},
+			want:  inventory.Key{Tags: read, Unreadable: "kms:DescribeKey: KMSInvalidStateException: it is pending import"},
+		},
+		"an AWS managed key without an alias has no tags to deny": {
+			key: fakeaws.Key{Manager: "AWS"}, keyByKey: true,
+			want: func() inventory.Key { k := described; k.Manager = "AWS"; return k }(),
 		},
 	}
 	for name, tt := range tests {
@@ -147,13 +167,19 @@ func TestAKeyThatMayNotBeReadStaysWithItsReason(t *testing.T) {
 				Keys:    []fakeaws.Key{tt.key, {ID: id(2)}},
 				Aliases: []fakeaws.Alias{{Name: "alias/one", Target: id(1), Created: day(1)}},
 			})
+			if tt.keyByKey {
+				withoutTagging(srv)
+			}
 			if tt.fault.Kind != 0 {
 				tt.fault.Key = id(1)
 				srv.Fail(tt.fault)
 			}
-			inv := read(t, srv)
+			inv := readAll(t, srv)
 			if len(inv.Keys) != 2 || !reflect.DeepEqual(inv.Keys[0], tt.want) || inv.Keys[1].Unreadable != "" {
 				t.Errorf("\n got %+v\nwant %+v and a readable key", inv.Keys, tt.want)
+			}
+			if inv.Keys[0].TagsUnreadable() != tt.tagsHidden {
+				t.Errorf("TagsUnreadable() is %v", inv.Keys[0].TagsUnreadable())
 			}
 		})
 	}
@@ -163,7 +189,7 @@ func TestAllKeysDeniedIsStillAnInventory(t *testing.T) {
 	t.Parallel()
 	srv := fakeaws.Start(t, manyKeys(20), fakeaws.PageSize(20))
 	srv.Fail(fakeaws.Fault{Operation: opDescribeKey, Kind: fakeaws.AccessDenied, Times: fakeaws.Forever})
-	inv := read(t, srv)
+	inv := readAll(t, srv)
 	if len(inv.Keys) != 20 || slices.ContainsFunc(inv.Keys, func(k inventory.Key) bool { return k.Unreadable == "" || len(k.Tags) != 2 }) {
 		t.Errorf("got %+v", inv.Keys)
 	}
@@ -174,6 +200,7 @@ func TestAKeyThatIsListedAndThenUnknown(t *testing.T) {
 	described := fakeaws.Key{ID: id(1), Tags: []fakeaws.Tag{{Key: "a", Value: "b"}}}
 	tests := map[string]struct {
 		key          fakeaws.Key
+		keyByKey     bool
 		faults       []fakeaws.Fault
 		gone         bool
 		tags         int
@@ -184,21 +211,25 @@ func TestAKeyThatIsListedAndThenUnknown(t *testing.T) {
 			key: described, faults: []fakeaws.Fault{{Operation: opDescribeKey, Kind: fakeaws.NotFound}}, tags: 1, describeKeys: 2,
 		},
 		"is gone when its tags are read": {
-			key: described, gone: true, describeKeys: 3,
-			faults: []fakeaws.Fault{{Operation: opListResourceTags, Kind: fakeaws.NotFound}, {Operation: opDescribeKey, Nth: 2, Kind: fakeaws.NotFound, Times: 2}},
+			key: described, keyByKey: true, gone: true, describeKeys: 2,
+			faults: []fakeaws.Fault{{Operation: opListResourceTags, Kind: fakeaws.NotFound}, {Operation: opDescribeKey, Kind: fakeaws.NotFound, Times: 2}},
 		},
 		"is unknown to ListResourceTags for a moment": {
-			key: described, faults: []fakeaws.Fault{{Operation: opListResourceTags, Kind: fakeaws.NotFound}}, tags: 1, describeKeys: 2,
+			key: described, keyByKey: true, faults: []fakeaws.Fault{{Operation: opListResourceTags, Kind: fakeaws.NotFound}}, tags: 1, describeKeys: 1,
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := fakeaws.Start(t, fakeaws.State{Keys: []fakeaws.Key{tt.key}})
+			if tt.keyByKey {
+				withoutTagging(srv)
+			}
 			for _, f := range tt.faults {
 				srv.Fail(f)
 			}
-			inv := read(t, srv)
+			// Only once its tags are known, so that the calls can be counted.
+			inv := readFor(t, srv, inventory.Need{Describe: func(*inventory.Key) bool { return true }})
 			if len(inv.Keys) != 1 || inv.Keys[0].Gone != tt.gone || inv.Keys[0].Unreadable != "" || len(inv.Keys[0].Tags) != tt.tags {
 				t.Errorf("got %+v; want gone %v, %d tags", inv.Keys, tt.gone, tt.tags)
 			}
@@ -211,7 +242,7 @@ func TestAKeyThatIsListedAndThenUnknown(t *testing.T) {
 
 func TestAKeyThatOnlyAnAliasNamesIsReadLikeEveryOther(t *testing.T) {
 	t.Parallel()
-	inv := read(t, fakeaws.Start(t, fakeaws.State{
+	inv := readAll(t, fakeaws.Start(t, fakeaws.State{
 		Keys:    []fakeaws.Key{{ID: id(2)}, {ID: id(1), Unlisted: true, Spec: "HMAC_256", Usage: "GENERATE_VERIFY_MAC", Tags: []fakeaws.Tag{{Key: "a", Value: "b"}}}},
 		Aliases: []fakeaws.Alias{{Name: "alias/new", Target: id(1)}},
 	}))
@@ -222,10 +253,13 @@ func TestAKeyThatOnlyAnAliasNamesIsReadLikeEveryOther(t *testing.T) {
 
 func TestAPageThatComesTwiceCountsOnce(t *testing.T) {
 	t.Parallel()
-	for _, op := range []string{opListKeys, opListAliases, opListResourceTags} {
+	for _, op := range []string{opListKeys, opListAliases, opGetResources, opListResourceTags} {
 		srv := fakeaws.Start(t, world())
+		if op == opListResourceTags {
+			withoutTagging(srv)
+		}
 		srv.Fail(fakeaws.Fault{Operation: op, Kind: fakeaws.RepeatItems, Times: fakeaws.Forever})
-		if got := read(t, srv); !reflect.DeepEqual(got, worldInventory()) {
+		if got := readAll(t, srv); !reflect.DeepEqual(got, worldInventory()) {
 			t.Errorf("%s:\n got %+v\nwant %+v", op, got, worldInventory())
 		}
 	}
@@ -233,7 +267,7 @@ func TestAPageThatComesTwiceCountsOnce(t *testing.T) {
 
 func TestKeysOfAPartitionOfItsOwn(t *testing.T) {
 	t.Parallel()
-	inv := read(t, fakeaws.Start(t, fakeaws.State{Account: account, Region: region, Partition: "aws-cn", Keys: []fakeaws.Key{{ID: id(1)}}}))
+	inv := readAll(t, fakeaws.Start(t, fakeaws.State{Account: account, Region: region, Partition: "aws-cn", Keys: []fakeaws.Key{{ID: id(1)}}}))
 	if inv.Partition != "aws-cn" || len(inv.Keys) != 1 {
 		t.Errorf("got %+v", inv)
 	}
@@ -264,7 +298,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	s := session(t, fakeaws.Start(t, manyKeys(60), fakeaws.PageSize(60)), o)
 	f := &inFlight{kmsAPI: s.kms}
 	s.kms = f
-	if _, err := s.Inventory(t.Context()); err != nil {
+	if _, err := s.Inventory(t.Context(), inventory.Need{}); err != nil {
 		t.Fatal(err)
 	}
 	if most := f.most.Load(); most < 2 || most > 3 {

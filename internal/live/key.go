@@ -11,104 +11,108 @@ import (
 	"keywatch/internal/inventory"
 )
 
-// readKey fills in what DescribeKey and ListResourceTags say of the key. Only
-// what makes the whole inventory worthless is an error; a refusal for this one
-// key is written down in it.
-func (s *Session) readKey(ctx context.Context, key *inventory.Key) error {
-	described, err := s.describe(ctx, key)
-	if err != nil || key.Gone {
-		return err
-	}
-	if described && !taggable(key) {
-		return nil
-	}
-	return s.readTags(ctx, key)
-}
-
-// taggable says whether the key's tags can decide anything: AWS managed keys
-// have none ("Tags in AWS KMS", KMS Developer Guide), and a key on its way to
-// deletion is not watched whatever its tags are.
-func taggable(key *inventory.Key) bool {
-	return key.Manager != string(types.KeyManagerTypeAws) &&
-		key.State != string(types.KeyStatePendingDeletion) &&
-		key.State != string(types.KeyStatePendingReplicaDeletion)
-}
-
-// describe reports whether the key could be described. If KMS listed the key and
-// then does not know it, it asks once more before it calls the key gone, since
-// a key that is a moment old may not be known everywhere yet.
-func (s *Session) describe(ctx context.Context, key *inventory.Key) (bool, error) {
-	md, err := s.describeKey(ctx, key)
+// describe fills in what DescribeKey says of the key. Only what makes the whole
+// inventory worthless is an error; a refusal for this one key is written down in
+// it. If KMS listed the key and then does not know it, it is asked once more
+// before the key is called gone, since a key that is a moment old may not be
+// known everywhere yet.
+func (r *reading) describe(ctx context.Context, i int) (gone bool, err error) {
+	id := r.id(i)
+	md, err := r.describeKey(ctx, id)
 	if isNotFound(err) {
-		if err := s.pause(ctx); err != nil {
-			return false, s.fail(opDescribeKey, key.ID, err)
+		if err := r.s.pause(ctx); err != nil {
+			return false, r.s.fail(opDescribeKey, id, err)
 		}
-		md, err = s.describeKey(ctx, key)
-		if isNotFound(err) {
-			key.Gone = true
-			return false, nil
-		}
+		md, err = r.describeKey(ctx, id)
 	}
-	if isRefusal(err) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := &r.keys[i]
+	switch {
+	case isNotFound(err):
+		key.Gone = true
+		return true, nil
+	case isRefusal(err):
 		refuse(key, opDescribeKey, err)
 		return false, nil
+	case err != nil:
+		return false, r.s.fail(opDescribeKey, id, err)
 	}
-	if err != nil {
-		return false, s.fail(opDescribeKey, key.ID, err)
-	}
-	key.Manager = string(md.KeyManager)
-	key.State = string(md.KeyState)
-	key.Usage = string(md.KeyUsage)
-	key.Spec = string(md.KeySpec)
-	key.Origin = string(md.Origin)
+	key.Described = true
+	key.Manager = r.strings.one(string(md.KeyManager))
+	key.State = r.strings.one(string(md.KeyState))
+	key.Usage = r.strings.one(string(md.KeyUsage))
+	key.Spec = r.strings.one(string(md.KeySpec))
+	key.Origin = r.strings.one(string(md.Origin))
 	key.MultiRegion = aws.ToBool(md.MultiRegion)
 	key.Created = aws.ToTime(md.CreationDate).UTC()
-	return true, nil
+	forgive(key)
+	return false, nil
 }
 
-func (s *Session) describeKey(ctx context.Context, key *inventory.Key) (*types.KeyMetadata, error) {
-	out, err := s.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &key.ID})
+func (r *reading) id(i int) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keys[i].ID
+}
+
+func (r *reading) describeKey(ctx context.Context, id string) (*types.KeyMetadata, error) {
+	out, err := r.s.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &id})
 	if err != nil {
 		return nil, err
 	}
 	if out.KeyMetadata == nil {
 		return nil, incomplete("the answer holds no key metadata")
 	}
-	if got := aws.ToString(out.KeyMetadata.Arn); got != key.ARN {
+	if got := aws.ToString(out.KeyMetadata.Arn); got != r.prefix+id {
 		return nil, incomplete("the answer is about %q", got)
 	}
 	return out.KeyMetadata, nil
 }
 
-// readTags reads the tags of a key, also of one that may not be described: they
-// can still tell whether a rule wanted it. If KMS does not know a key that it
-// has just described, the key is gone, or else KMS contradicts itself.
-func (s *Session) readTags(ctx context.Context, key *inventory.Key) error {
-	tags, err := s.listTags(ctx, key)
+// listTagsOf reads the tags of one key. If KMS does not know a key that it
+// describes, the key is gone, or else KMS contradicts itself.
+func (r *reading) listTagsOf(ctx context.Context, i int) error {
+	id := r.id(i)
+	tags, err := r.listTags(ctx, id)
 	if isNotFound(err) {
-		if _, err := s.describe(ctx, key); err != nil || key.Gone {
-			return err
+		gone, err2 := r.recheck(ctx, i)
+		if err2 != nil || gone {
+			return err2
 		}
-		if tags, err = s.listTags(ctx, key); isNotFound(err) {
+		if tags, err = r.listTags(ctx, id); isNotFound(err) {
 			err = incomplete("KMS describes the key and does not know it: %s", cause(err))
 		}
 	}
-	if isRefusal(err) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := &r.keys[i]
+	switch {
+	case isRefusal(err):
 		refuse(key, opListResourceTags, err)
-		return nil
-	}
-	if err != nil {
-		return s.fail(opListResourceTags, key.ID, err)
+		forgive(key)
+	case err != nil:
+		return r.s.fail(opListResourceTags, id, err)
 	}
 	key.Tags = tags
+	r.marks[i].pass = r.passes
+	r.offer(i)
 	return nil
 }
 
-func (s *Session) listTags(ctx context.Context, key *inventory.Key) ([]inventory.Tag, error) {
+// recheck describes a key out of turn.
+func (r *reading) recheck(ctx context.Context, i int) (gone bool, err error) {
+	r.mu.Lock()
+	r.marks[i].queued = true
+	r.mu.Unlock()
+	return r.describe(ctx, i)
+}
+
+func (r *reading) listTags(ctx context.Context, id string) ([]inventory.Tag, error) {
 	var tags []inventory.Tag
 	values := make(map[string]string)
 	err := eachPage(func(marker *string) (page, error) {
-		out, err := s.kms.ListResourceTags(ctx, &kms.ListResourceTagsInput{KeyId: &key.ID, Limit: aws.Int32(50), Marker: marker})
+		out, err := r.s.kms.ListResourceTags(ctx, &kms.ListResourceTagsInput{KeyId: &id, Limit: aws.Int32(50), Marker: marker})
 		if err != nil {
 			return page{}, err
 		}
@@ -126,24 +130,47 @@ func (s *Session) listTags(ctx context.Context, key *inventory.Key) ([]inventory
 			values[name] = value
 			tags = append(tags, inventory.Tag{Key: name, Value: value})
 		}
-		if len(tags) > s.limits.tagsPerKey {
-			return page{}, incomplete("there are more than %d tags", s.limits.tagsPerKey)
+		if len(tags) > r.s.limits.tagsPerKey {
+			return page{}, incomplete("there are more than %d tags", r.s.limits.tagsPerKey)
 		}
 		return page{fresh: len(tags) - before, truncated: out.Truncated, next: out.NextMarker}, nil
 	})
 	if err != nil {
 		return nil, err // half of a key's tags is worse than none
 	}
-	return tags, nil
+	sortTags(tags)
+	return r.intern(tags), nil
 }
 
-// refuse notes that AWS would not let this key be read.
+func (r *reading) intern(tags []inventory.Tag) []inventory.Tag {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, t := range tags {
+		tags[i] = inventory.Tag{Key: r.strings.one(t.Key), Value: r.strings.one(t.Value)}
+	}
+	return tags
+}
+
+// refuse notes that AWS would not let this key be read; that its tags may not be
+// comes first, see inventory.ReasonTags.
 func refuse(key *inventory.Key, operation string, err error) {
 	reason := operation + ": " + cause(err)
-	if key.Unreadable != "" {
-		reason = key.Unreadable + "; " + reason
+	switch {
+	case key.Unreadable == "":
+		key.Unreadable = reason
+	case operation == opListResourceTags:
+		key.Unreadable = reason + "; " + key.Unreadable
+	default:
+		key.Unreadable += "; " + reason
 	}
-	key.Unreadable = reason
+}
+
+// forgive drops the refusal to tell the tags of an AWS managed key, which has
+// none.
+func forgive(key *inventory.Key) {
+	if key.Manager == string(types.KeyManagerTypeAws) && key.TagsUnreadable() {
+		key.Unreadable = ""
+	}
 }
 
 // pause waits a moment for KMS to become consistent.

@@ -38,7 +38,22 @@ func now() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) }
 
 // quick retries as often as the product does, without its pauses.
 func quick() Options {
-	return Options{Now: now, MaxBackoff: 2 * time.Millisecond, RequestTimeout: 10 * time.Second}
+	return Options{Now: now, Concurrency: 8, MaxBackoff: 2 * time.Millisecond, RequestTimeout: 10 * time.Second, Rates: unlimited()}
+}
+
+// unlimited are rates that no test reaches, slowed down by throttling or not.
+func unlimited() map[string]float64 {
+	all := DefaultRates()
+	for op := range all {
+		all[op] = 1e6
+	}
+	return all
+}
+
+// withoutTagging makes the server deny tag:GetResources, so that tags are read
+// key by key.
+func withoutTagging(srv *fakeaws.Server) {
+	srv.Fail(fakeaws.Fault{Operation: opGetResources, Kind: fakeaws.AccessDenied, Times: fakeaws.Forever})
 }
 
 // session opens a real session, with real SDK clients, on the fake; neither the
@@ -98,7 +113,7 @@ func worldKeys() []inventory.Key {
 	key := func(id string, change func(*inventory.Key)) inventory.Key {
 		k := inventory.Key{
 			ARN: arnOf(id), ID: id, Manager: "CUSTOMER", State: "Enabled", Usage: "ENCRYPT_DECRYPT",
-			Spec: "SYMMETRIC_DEFAULT", Origin: "AWS_KMS", Created: usual,
+			Spec: "SYMMETRIC_DEFAULT", Origin: "AWS_KMS", Created: usual, Described: true,
 		}
 		change(&k)
 		return k
@@ -108,11 +123,12 @@ func worldKeys() []inventory.Key {
 			k.Spec, k.Origin = "RSA_4096", "EXTERNAL"
 			k.Tags = []inventory.Tag{{Key: "env", Value: "prod"}}
 		}),
-		key(id(2), func(k *inventory.Key) { k.State = "PendingDeletion" }),
-		key(id(3), func(k *inventory.Key) {
-			k.Manager = "AWS"
-			k.Aliases = []inventory.Alias{{Name: "alias/aws/s3", Created: day(1)}}
+		key(id(2), func(k *inventory.Key) {
+			k.State = "PendingDeletion"
+			k.Tags = []inventory.Tag{{Key: "team", Value: "payments"}}
 		}),
+		// Known by its alias, so that nobody asks for more.
+		{ARN: arnOf(id(3)), ID: id(3), Manager: "AWS", Aliases: []inventory.Alias{{Name: "alias/aws/s3", Created: day(1)}}},
 		key(id(5), func(k *inventory.Key) {
 			k.Aliases = []inventory.Alias{{Name: "alias/b", Created: day(2)}, {Name: "alias/a", Created: day(3)}, {Name: "alias/undated"}}
 			k.Tags = []inventory.Tag{{Key: "env", Value: ""}, {Key: "größe/μ", Value: "a b"}, {Key: "team", Value: "payments"}}

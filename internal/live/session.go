@@ -1,5 +1,6 @@
-// Package live reads what an AWS account has: its KMS keys and its alarms. It
-// is the only room with AWS SDK clients, and it never writes.
+// Package live reads what an AWS account has: its KMS keys, its alarms and the
+// stacks of keywatch. It is the only room with AWS SDK clients, and it never
+// writes.
 //
 // Start reading at [Open], then [Session.Inventory]. What it promises:
 //
@@ -11,6 +12,32 @@
 //   - Whatever order AWS answers in, the result is sorted the same.
 //   - Every error is an [*Error]: operation, account, region, class and a hint
 //     with the fix (errors.go). No secret ever is in one.
+//   - No more requests per second are sent than [Options.Rates] say, retries
+//     included, and fewer while AWS throttles (limiter.go).
+//
+// Tags come from the Resource Groups Tagging API, a hundred keys a call, and
+// this is what AWS says of it and of KMS:
+//
+//   - "GetResources does not return untagged resources"; without a filter it
+//     returns those that are "currently tagged or ever had a tag", the latter
+//     with an empty tag set ("GetResources", Resource Groups Tagging API
+//     Reference). So a key that ListKeys names and GetResources does not was
+//     never tagged.
+//   - KMS "follows an eventual consistency model": a key may be in one answer
+//     and not yet in another ("AWS KMS eventual consistency", KMS Developer
+//     Guide; each operation's page in the KMS API Reference repeats it). So a
+//     key that GetResources or an alias names is taken in although ListKeys does
+//     not name it, and always described: that tells a new key from one that was
+//     deleted and whose deletion the tagging API has not heard of.
+//   - The tagging API hears of tags from KMS with a delay, of seconds and at
+//     times minutes; AWS promises no bound. A key that was tagged or untagged a
+//     moment ago may be read with its former tags, and no second answer says
+//     so. The next reading has it right. ListResourceTags, which is asked key
+//     by key only if tag:GetResources is denied, is nearer but also eventually
+//     consistent ("ListResourceTags", KMS API Reference).
+//   - Only the token says whether GetResources has more pages: an answer that
+//     came without the token that it should have would look like the last. The
+//     lists of KMS say it twice, and are held to it.
 package live
 
 import (
@@ -28,11 +55,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-
 	"github.com/aws/smithy-go/logging"
+
 	"keywatch/internal/inventory"
 )
 
@@ -41,12 +70,13 @@ type Options struct {
 	// Region to read; "" takes what the SDK resolves from AWS_REGION and the
 	// profile.
 	Region string
-	// Concurrency is how many keys are read at once; default 16. A worker asks
-	// for a key and for its tags in turn, so at 10 ms an answer that makes 800
-	// DescribeKey requests per second, well below the 2,000 that keywatch
-	// shares with the account's workloads ("Request quotas", KMS Developer
-	// Guide).
+	// Concurrency is how many keys are read at once; by default as many as
+	// reach the rates at a latency of 125 ms, up to 256.
 	Concurrency int
+	// Rates are how many requests per second are sent at most, retries
+	// included, by API action ("kms:DescribeKey"); those left out are of
+	// [DefaultRates].
+	Rates map[string]float64
 	// MaxAttempts is how often one request is sent at most; default 8. The
 	// SDK's own AWS_MAX_ATTEMPTS, or max_attempts of the profile, wins.
 	MaxAttempts int
@@ -55,7 +85,14 @@ type Options struct {
 	// RequestTimeout ends one attempt that gets no whole answer; default 30s.
 	// Without it an endpoint that accepts and stays silent hangs the reader.
 	RequestTimeout time.Duration
-	// Now is the clock that dates the inventory. Required.
+	// Notice is told, in a sentence, what the user should know of how the
+	// account was read. Nil: nobody is.
+	Notice func(string)
+	// Progress is told how far the reading of an inventory is, up to ten times
+	// a second and by one goroutine at a time. Nil: nobody is.
+	Progress func(Progress)
+	// Now is the clock that dates the inventory and measures progress.
+	// Required.
 	Now func() time.Time
 }
 
@@ -63,8 +100,9 @@ func (o *Options) defaults() error {
 	if o.Now == nil {
 		return errors.New("live: Options.Now is required")
 	}
-	if o.Concurrency <= 0 {
-		o.Concurrency = 16
+	var err error
+	if o.Rates, err = rates(o.Rates); err != nil {
+		return err
 	}
 	if o.MaxAttempts <= 0 {
 		o.MaxAttempts = 8
@@ -81,7 +119,7 @@ func (o *Options) defaults() error {
 // limits bound what is read, so that an endpoint that never ends cannot fill
 // the memory. AWS allows 100,000 keys a region and at most 50 aliases and 50
 // tags a key ("Resource quotas", KMS Developer Guide).
-type limits struct{ keys, aliases, tagsPerKey, alarms int }
+type limits struct{ keys, aliases, tagsPerKey, alarms, stacks, resources int }
 
 // Session is an account and region to read. It is safe for concurrent use.
 type Session struct {
@@ -92,6 +130,9 @@ type Session struct {
 	kms        kmsAPI
 	sts        stsAPI
 	cloudwatch cloudwatchAPI
+	tagging    taggingAPI
+
+	cloudformation cloudformationAPI
 
 	caller atomic.Pointer[Caller]
 }
@@ -117,7 +158,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}
-	s := &Session{options: o, limits: limits{keys: 1_000_000, aliases: 5_000_000, tagsPerKey: 1_000, alarms: 1_000_000}}
+	s := &Session{options: o, limits: limits{keys: 1_000_000, aliases: 5_000_000, tagsPerKey: 1_000, alarms: 1_000_000, stacks: 100_000, resources: 10_000}}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, s.fail(opLoadConfig, "", err)
@@ -130,19 +171,42 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	// The SDK reports every trouble with credentials as plain text; seen
 	// through this wrapper they can be told from the service's own errors.
 	cfg.Credentials = credentials{cfg.Credentials, needsSignIn(cfg.ConfigSources)}
+	cfg.APIOptions = append(cfg.APIOptions, newGovernor(o.Rates).addTo)
 	s.region = cfg.Region
 	s.kms = kms.NewFromConfig(cfg)
 	s.sts = sts.NewFromConfig(cfg)
 	s.cloudwatch = cloudwatch.NewFromConfig(cfg)
+	s.cloudformation = cloudformation.NewFromConfig(cfg)
+	s.tagging = resourcegroupstaggingapi.NewFromConfig(cfg)
 	return s, nil
 }
 
-// httpClient keeps one connection a worker, which the SDK's default of ten idle
-// ones does not, and gives each attempt an end.
+// httpClient keeps one connection a worker, which the SDK's defaults of ten idle
+// ones a host and a hundred in all do not, and gives each attempt an end.
 func (o Options) httpClient() *awshttp.BuildableClient {
+	const others = 16 // lists, stacks and alarms, which have no workers
+	idle := others + o.workers(opDescribeKey) + o.workers(opListResourceTags)
 	return awshttp.NewBuildableClient().
 		WithTimeout(o.RequestTimeout).
-		WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = max(o.Concurrency, t.MaxIdleConnsPerHost) })
+		WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConnsPerHost = max(idle, t.MaxIdleConnsPerHost)
+			t.MaxIdleConns = max(idle, t.MaxIdleConns)
+		})
+}
+
+// workers is how many requests of an operation on single keys are under way at
+// once.
+func (o Options) workers(op string) int {
+	if o.Concurrency > 0 {
+		return o.Concurrency
+	}
+	return concurrency(o.Rates[op])
+}
+
+func (s *Session) notice(text string) {
+	if s.options.Notice != nil {
+		s.options.Notice(text)
+	}
 }
 
 // retryer is the SDK's standard one with two changes. It has no retry quota: the

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"keywatch/internal/inventory"
 	"keywatch/test/fakeaws"
 )
 
@@ -39,7 +40,7 @@ func TestOpenHonoursTheEnvironment(t *testing.T) {
 	if want := (Caller{Account: account, Partition: "aws", ARN: "arn:aws:iam::111122223333:user/tester"}); err != nil || caller != want {
 		t.Errorf("got %+v, %v; want %+v", caller, err, want)
 	}
-	inv, err := s.Inventory(t.Context())
+	inv, err := s.Inventory(t.Context(), inventory.Need{})
 	if err != nil || !reflect.DeepEqual(inv, worldInventory()) {
 		t.Errorf("got %+v, %v", inv, err)
 	}
@@ -70,7 +71,7 @@ func TestTheSDKsMaxAttemptsWins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Inventory(t.Context())
+	_, err = s.Inventory(t.Context(), inventory.Need{})
 	wantError(t, err, Throttled, "get caller identity in eu-west-1: Throttling: Rate exceeded (2 attempts)")
 	if n := len(srv.Calls()); n != 2 {
 		t.Errorf("%d requests; want 2", n)
@@ -112,10 +113,15 @@ func TestActionsAreTheInterfacesMethods(t *testing.T) {
 		}
 		return out
 	}
-	synth := slices.Concat(actions("kms", reflect.TypeFor[kmsAPI]()), actions("sts", reflect.TypeFor[stsAPI]()))
+	inventory := slices.Concat(actions("kms", reflect.TypeFor[kmsAPI]()), actions("sts", reflect.TypeFor[stsAPI]()), actions("tag", reflect.TypeFor[taggingAPI]()))
+	synth := append(slices.Clone(inventory), actions("cloudformation", reflect.TypeFor[cloudformationAPI]())...)
 	coverage := append(slices.Clone(synth), actions("cloudwatch", reflect.TypeFor[cloudwatchAPI]())...)
+	slices.Sort(inventory)
 	slices.Sort(synth)
 	slices.Sort(coverage)
+	if got := InventoryActions(); !slices.Equal(got, inventory) {
+		t.Errorf("InventoryActions() = %v; the interfaces have %v", got, inventory)
+	}
 	if got := SynthActions(); !slices.Equal(got, synth) {
 		t.Errorf("SynthActions() = %v; the interfaces have %v", got, synth)
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -47,6 +48,19 @@ func detectorID(arn string, op spec.Operation, statistic string) string {
 
 // AlarmStack is the name of the n-th alarm stack, from 1.
 func (d Deployment) AlarmStack(n int) string { return fmt.Sprintf("%s-alarms-%03d", d, n) }
+
+// ParseAlarmStack is the inverse of AlarmStack; false for any other name.
+func ParseAlarmStack(stack string) (Deployment, int, bool) {
+	m := alarmStackPattern.FindStringSubmatch(stack)
+	if m == nil {
+		return "", 0, false
+	}
+	n, err := strconv.Atoi(m[2])
+	d := Deployment(m[1])
+	return d, n, err == nil && n > 0 && d.AlarmStack(n) == stack
+}
+
+var alarmStackPattern = regexp.MustCompile(`^([a-z][a-z0-9-]*)-alarms-([0-9]+)$`)
 
 // DashboardStack is the name of the dashboard's stack.
 func (d Deployment) DashboardStack() string { return string(d) + "-dashboard" }

@@ -274,3 +274,21 @@ func randomAlarmID(r *rand.Rand) string {
 	}
 	return randomText(r, "abcxyz019-", 1+r.IntN(16))
 }
+
+func TestAlarmStackNamesAreReadBack(t *testing.T) {
+	for _, d := range []naming.Deployment{"a", "keywatch", "a-alarms", "a-alarms-001", "x-dashboard"} {
+		for _, n := range []int{1, 42, 999, 1000, 12345} {
+			if got, m, ok := naming.ParseAlarmStack(d.AlarmStack(n)); !ok || got != d || m != n {
+				t.Errorf("%s: %q, %d, %v", d.AlarmStack(n), got, m, ok)
+			}
+		}
+	}
+	for _, s := range []string{
+		"", "-alarms-001", "keywatch-alarms-", "keywatch-alarms-1", "keywatch-alarms-0001", "keywatch-alarms-000", "keywatch-alarms--01", "keywatch-alarms-001x",
+		"keywatch-dashboard", "Keywatch-alarms-001", "keywatch-alarms-99999999999999999999", "keywatch-alarms-001\n",
+	} {
+		if d, n, ok := naming.ParseAlarmStack(s); ok {
+			t.Errorf("%q is read as stack %d of %q", s, n, d)
+		}
+	}
+}

@@ -26,7 +26,7 @@ func BenchmarkBuild(b *testing.B) {
 		if err := problems.Err(); err != nil {
 			b.Fatal(err)
 		}
-		p := plan.Build(c, inv, plan.Options{FirstDeploy: true})
+		p := plan.Build(c, inv, plan.Options{})
 		if err := p.Problems.Err(); err != nil || p.Totals.Watched != keyCount/10 || p.Totals.Alarms != keyCount/10*4 {
 			b.Fatalf("%v, %+v", err, p.Totals)
 		}

@@ -123,14 +123,14 @@ rules:
 func TestDefaultLimits(t *testing.T) {
 	c := load(t, "# a comment\n\nversion: 1\nrules: [{name: all, match: every}]\n")
 	keys := ofN(251)
-	p := plan.Build(c, account(keys...), plan.Options{FirstDeploy: true})
+	p := plan.Build(c, account(keys...), plan.Options{})
 	for _, code := range []string{"limit-alarms", "limit-cost"} {
 		got := coded(p.Problems, code)
 		if len(got) != 1 || !strings.HasPrefix(got[0], "error 3:1: ") {
 			t.Errorf("[%s] %q, want one at 3:1", code, got)
 		}
 	}
-	p = plan.Build(c, account(keys[:247]...), plan.Options{FirstDeploy: true}) // 988 alarms, $299.40
+	p = plan.Build(c, account(keys[:247]...), plan.Options{}) // 988 alarms, $299.40
 	if err := p.Problems.Err(); err != nil {
 		t.Error(err)
 	}
@@ -190,27 +190,19 @@ func TestTwoKeysThatNeedOneName(t *testing.T) {
 	expect(t, p.Problems, "name-clash", `error keys `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001 and `+arnPrefix+`99999999-12ab-34cd-56ef-123400000001 both need the alarm name "keywatch - 123400000001 Decrypt anomaly"; give one of the keys another alias`)
 }
 
-func TestPlacesMustBeKnownFromTheSecondStackOn(t *testing.T) {
+func TestSeveralStacksAtOnce(t *testing.T) {
 	c := load(t, everyKey)
 	fill := plan.Fill{New: plan.Size{Resources: 16, Bytes: 700_000}, Grown: plan.DefaultFill.Grown}
 	build := func(keys int, o plan.Options) *plan.Plan {
 		o.Fill = fill
 		return plan.Build(c, account(ofN(keys)...), o)
 	}
-	expect(t, build(2, plan.Options{}).Problems, "placement-unknown")
-	p := build(3, plan.Options{})
-	expect(t, p.Problems, "placement-unknown",
-		"error this plan needs 2 alarm stacks, and it is not known in which stack each deployed alarm lives, so a deploy could move alarms between stacks and lose them. If nothing is deployed yet under the name \"keywatch\", say -c keywatch:firstDeploy=true; otherwise narrow the rules to what one stack holds (16 resources, 700 kB)")
-	expect(t, build(3, plan.Options{FirstDeploy: true}).Problems, "placement-unknown")
-	expect(t, build(3, plan.Options{Places: plan.Places{Known: true}}).Problems, "placement-unknown")
-
-	// Places that say they are unknown say nothing.
-	odd := plan.Places{Units: map[string]int{"00000001-12ab-34cd-56ef-123400000001/Decrypt": 7}, Stacks: []int{7}}
-	if p := build(1, plan.Options{Places: odd}); len(p.Deployment.Shards) != 1 {
-		t.Errorf("shards %+v", p.Deployment.Shards)
+	if p := build(3, plan.Options{}); p.Totals.Stacks != 2 || p.Problems.Err() != nil {
+		t.Errorf("%d stacks, %v", p.Totals.Stacks, p.Problems)
 	}
-	odd.Known = true
-	p = build(1, plan.Options{Places: odd})
+
+	odd := plan.Places{Units: map[string]int{"00000001-12ab-34cd-56ef-123400000001/Decrypt": 7}, Stacks: []int{7}}
+	p := build(1, plan.Options{Places: odd})
 	if u := p.Keys[0].Units[0]; u.Stack != "keywatch-alarms-007" || p.Deployment.Shards[1].Units[0].ID != u.ID {
 		t.Errorf("the placed unit is in %s", u.Stack)
 	}
@@ -227,7 +219,7 @@ func TestSameInputSameDeployment(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	build := func(inv *inventory.Inventory) *plan.Plan {
 		inv.Sort()
-		return plan.Build(load(t, realisticConfig), inv, plan.Options{FirstDeploy: true, Fill: plan.Fill{New: plan.Size{Resources: 30, Bytes: 700_000}, Grown: plan.DefaultFill.Grown}})
+		return plan.Build(load(t, realisticConfig), inv, plan.Options{Fill: plan.Fill{New: plan.Size{Resources: 30, Bytes: 700_000}, Grown: plan.DefaultFill.Grown}})
 	}
 	many := func() *inventory.Inventory {
 		inv := realistic()

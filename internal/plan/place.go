@@ -9,15 +9,28 @@ import (
 	"keywatch/internal/diag"
 )
 
-// Places is where deployed units live.
+// Places is where deployed units live. They are read from the stacks that are
+// there (internal/places), or out of a snapshot, which has Units and Stacks
+// alone. The zero value says that nothing is deployed.
 type Places struct {
-	// Known says that the places were read at all; without, Units says nothing.
-	Known bool
 	// Units gives the stack number of each deployed unit, by its ID.
 	Units map[string]int
 	// Stacks are the numbers of the alarm stacks that exist, empty ones too.
 	Stacks []int
+	// Names are the AlarmNames of the deployed alarms, by logical ID; nil if
+	// only the units are known.
+	Names map[string]string
+	// Twice are the units that two stacks hold, with the names of both; Elsewhere
+	// those that another deployment holds. Neither may be declared.
+	Twice     map[string][2]string
+	Elsewhere map[string]Holder
+	// Others are the deployment's stacks beside those in Stacks: the dashboard's,
+	// and those that were never made to the end.
+	Others []string
 }
+
+// Holder is the stack of another deployment that holds a unit.
+type Holder struct{ Stack, Deployment string }
 
 // Size is what fills a stack.
 type Size struct{ Resources, Bytes int }

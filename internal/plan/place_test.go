@@ -128,7 +128,7 @@ func TestPlacedUnitsNeverMove(t *testing.T) {
 		for range r.IntN(8) {
 			w.add()
 		}
-		known := plan.Places{Known: true, Units: map[string]int{}}
+		known := plan.Places{Units: map[string]int{}}
 		for step := range 7 {
 			where := fmt.Sprintf("history %d, step %d, fill %v", n, step, fill)
 			next, problems := judge(t, where, known, w.candidates(), fill, r, &s)
@@ -136,7 +136,7 @@ func TestPlacedUnitsNeverMove(t *testing.T) {
 				s.full++
 				break // nothing is deployed; here the history cannot go on
 			}
-			known = plan.Places{Known: true, Units: next.Units, Stacks: next.Stacks}
+			known = plan.Places{Units: next.Units, Stacks: next.Stacks}
 			w.step()
 		}
 		if t.Failed() {
@@ -334,7 +334,7 @@ func judgeOrder(t *testing.T, where string, known plan.Places, got plan.Placemen
 	slices.SortStableFunc(shuffled, func(a, b plan.Candidate) int { return cmp.Compare(rank[a.Key], rank[b.Key]) })
 	stacks := slices.Clone(known.Stacks)
 	slices.Reverse(stacks)
-	other, _ := plan.Place(plan.Places{Known: true, Units: known.Units, Stacks: stacks}, shuffled, fill, stackName)
+	other, _ := plan.Place(plan.Places{Units: known.Units, Stacks: stacks}, shuffled, fill, stackName)
 	for _, u := range units {
 		if n, was := known.Units[u.Unit]; was && (other.Units[u.Unit] != n || got.Units[u.Unit] != n) {
 			t.Errorf("%s: in another order of keys %s is in %d, not %d", where, u.Unit, other.Units[u.Unit], n)
@@ -343,7 +343,7 @@ func judgeOrder(t *testing.T, where string, known plan.Places, got plan.Placemen
 }
 
 func TestFullStackSaysWhatToDo(t *testing.T) {
-	known := plan.Places{Known: true, Units: map[string]int{}, Stacks: []int{1, 2}}
+	known := plan.Places{Units: map[string]int{}, Stacks: []int{1, 2}}
 	var units []plan.Candidate
 	for i := range 5 {
 		u := fmt.Sprintf("k%d/Decrypt", i)
@@ -361,7 +361,7 @@ func TestFullStackSaysWhatToDo(t *testing.T) {
 // Stacks that were deleted by hand leave holes; the lowest free number is used.
 func TestNewStackTakesTheLowestFreeNumber(t *testing.T) {
 	full := plan.Size{Resources: 360, Bytes: 1}
-	known := plan.Places{Known: true, Units: map[string]int{"a/x": 1, "b/x": 2, "d/x": 4}, Stacks: []int{4, 2, 1}}
+	known := plan.Places{Units: map[string]int{"a/x": 1, "b/x": 2, "d/x": 4}, Stacks: []int{4, 2, 1}}
 	got, _ := plan.Place(known, []plan.Candidate{
 		{Unit: "a/x", Key: "a", Size: full}, {Unit: "b/x", Key: "b", Size: full}, {Unit: "d/x", Key: "d", Size: full}, {Unit: "e/x", Key: "e", Size: full}, {Unit: "f/x", Key: "f", Size: full},
 	}, plan.DefaultFill, stackName)
@@ -374,7 +374,7 @@ func TestNewStackTakesTheLowestFreeNumber(t *testing.T) {
 // before a lower one that knows nothing of the key.
 func TestNewUnitsJoinTheirKey(t *testing.T) {
 	half, most := plan.Size{Resources: 180, Bytes: 1}, plan.Size{Resources: 350, Bytes: 1}
-	known := plan.Places{Known: true, Units: map[string]int{"k/a": 1, "fill/x": 1, "k/b": 3}, Stacks: []int{1, 2, 3}}
+	known := plan.Places{Units: map[string]int{"k/a": 1, "fill/x": 1, "k/b": 3}, Stacks: []int{1, 2, 3}}
 	got, _ := plan.Place(known, []plan.Candidate{
 		{Unit: "fill/x", Key: "fill", Size: most}, {Unit: "k/a", Key: "k", Size: plan.Size{Resources: 5, Bytes: 1}}, {Unit: "k/b", Key: "k", Size: half}, {Unit: "k/c", Key: "k", Size: half},
 	}, plan.DefaultFill, stackName)

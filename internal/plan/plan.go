@@ -3,7 +3,7 @@
 //
 // It is pure: no I/O, no clock, no network. Everything after it either reports
 // a [Plan] or draws its Deployment. Start reading at [Build]; placement is in
-// place.go, prices in price.go.
+// place.go, what a deploy would change in deployed.go, prices in price.go.
 package plan
 
 import (
@@ -23,9 +23,9 @@ import (
 // Options are what a plan depends on besides config and inventory.
 type Options struct {
 	Places Places
-	// FirstDeploy says that nothing is deployed yet, so that unknown places
-	// are no danger.
-	FirstDeploy bool
+	// AllowRemoval is the number of keys that may lose their alarms, when it is
+	// so many that somebody has to confirm it; 0 when nobody has.
+	AllowRemoval int
 	// Fill is DefaultFill unless set.
 	Fill Fill
 	// Trace records every step of every decision.
@@ -43,6 +43,10 @@ type Plan struct {
 	// Rules has an entry for every rule of the config, in its order.
 	Rules  []RuleTotal
 	Totals Totals
+	// Removals are the keys whose deployed alarms all go, Renames the deployed
+	// alarms that get another name. Both are sorted.
+	Removals []Removal
+	Renames  []Rename
 	// Problems are errors that forbid a deployment, and warnings. Sorted.
 	Problems diag.List
 }
@@ -85,9 +89,13 @@ func (r RuleTotal) Alarms() int { return r.Anomaly + r.Threshold }
 
 // Totals is what the environment gets.
 type Totals struct {
-	Keys      int // of the inventory
-	Watched   int
+	Keys    int // of the inventory
+	Watched int
+	// Deployed is how many keys have deployed alarms now.
+	Deployed  int
 	Alarms    int
+	Added     int // alarms that are not deployed yet
+	Removed   int // deployed alarms that go
 	Detectors int
 	Stacks    int // alarm stacks
 	Dashboard int // 0 or 1
@@ -129,6 +137,7 @@ func Build(c *config.Config, inv *inventory.Inventory, o Options) *Plan {
 	b.decide()
 	b.place()
 	b.dashboard()
+	b.compare()
 	b.checkNames()
 	b.checkGates()
 	b.checkLimits()
@@ -142,6 +151,8 @@ type builder struct {
 	names   naming.Deployment
 	plan    *Plan
 	groups  map[group]*members
+	// deployed is how many units of each key are deployed, by key ID.
+	deployed map[string]int
 }
 
 // group is a problem that many keys may share, so that a mistake in one rule is
@@ -356,17 +367,8 @@ func (b *builder) place() {
 			})
 		}
 	}
-	known := b.options.Places
-	if !known.Known {
-		known = Places{}
-	}
-	placement, problems := Place(known, candidates, b.options.Fill, b.names.AlarmStack)
+	placement, problems := Place(b.options.Places, candidates, b.options.Fill, b.names.AlarmStack)
 	p.Problems = append(p.Problems, problems...)
-	if !known.Known && !b.options.FirstDeploy && len(placement.Stacks) > 1 {
-		p.Problems.Add(diag.Pos{}, "placement-unknown",
-			"this plan needs %d alarm stacks, and it is not known in which stack each deployed alarm lives, so a deploy could move alarms between stacks and lose them. If nothing is deployed yet under the name %q, say -c keywatch:firstDeploy=true; otherwise narrow the rules to what one stack holds (%s)",
-			len(placement.Stacks), p.Config.Name, b.options.Fill.New)
-	}
 	b.shards(placement)
 }
 
@@ -458,7 +460,7 @@ func (b *builder) checkGates() {
 	p := b.plan
 	for i := range p.Keys {
 		k := &p.Keys[i]
-		if k.Decision.Status != rules.Unreadable {
+		if k.Decision.Status != rules.Unreadable || b.deployed[k.ID] > 0 { // the latter: see compare
 			continue
 		}
 		const format = "key %s could not be read and counts as not covered: %s; let this identity read it (key policy and IAM)"

@@ -99,7 +99,7 @@ func realistic() *inventory.Inventory {
 		key(17),
 		key(18, named("aws/s3"), func(k *inventory.Key) { k.Manager = "AWS" }),
 		key(19, pay, of("ENCRYPT_DECRYPT", "ML_KEM_768")),
-		key(20, of("", ""), unreadable(denied)),
+		key(20, pay, of("", ""), unreadable(denied)),
 		key(21, pay, func(k *inventory.Key) { k.Gone = true }),
 		key(22, tags("team=platform eng/ü")),
 		key(23, tags("team=")),
@@ -196,7 +196,7 @@ func TestWhatBecomesOfEachKey(t *testing.T) {
 		"00000012": "watched signing; Sign: anomaly main; Verify: anomaly main",
 		"00000013": "watched signing;",
 		"00000014": "out-of-scope sandbox;",
-		"00000017": "unmatched ;", "00000018": "not-eligible ;", "00000019": "not-eligible ;", "00000020": "unreadable ;", "00000021": "not-eligible ;", "00000023": "unmatched ;",
+		"00000017": "unmatched ;", "00000018": "unmatched ;", "00000019": "not-eligible ;", "00000020": "unreadable ;", "00000021": "not-eligible ;", "00000023": "unmatched ;",
 		"00000022": "watched platform; Decrypt: anomaly main; Encrypt: anomaly main; GenerateDataKey: anomaly main; GenerateDataKeyPair: anomaly main; GenerateDataKeyPairWithoutPlaintext: anomaly main; GenerateDataKeyWithoutPlaintext: anomaly main",
 		"00000025": "watched signing; Sign: anomaly main; Verify: anomaly main",
 	}
@@ -275,7 +275,7 @@ func TestTraceOnRequest(t *testing.T) {
 
 func TestShardsAreSortedAndTheFirstIsAlwaysThere(t *testing.T) {
 	c := load(t, realisticConfig)
-	p := plan.Build(c, realistic(), plan.Options{FirstDeploy: true, Fill: plan.Fill{New: plan.Size{Resources: 30, Bytes: 700_000}, Grown: plan.DefaultFill.Grown}})
+	p := plan.Build(c, realistic(), plan.Options{Fill: plan.Fill{New: plan.Size{Resources: 30, Bytes: 700_000}, Grown: plan.DefaultFill.Grown}})
 	if len(p.Deployment.Shards) != 4 || p.Totals.Stacks != 4 {
 		t.Errorf("%d shards, want 4 of 30 for 101 resources", len(p.Deployment.Shards))
 	}
@@ -299,7 +299,7 @@ func TestShardsAreSortedAndTheFirstIsAlwaysThere(t *testing.T) {
 	if len(p.Deployment.Shards) != 1 || p.Deployment.Shards[0].StackName != "keywatch-alarms-001" || len(p.Deployment.Shards[0].Units) != 0 {
 		t.Errorf("an account without keys has the shards %+v", p.Deployment.Shards)
 	}
-	p = plan.Build(c, account(), plan.Options{Places: plan.Places{Known: true, Stacks: []int{3, 1}}})
+	p = plan.Build(c, account(), plan.Options{Places: plan.Places{Stacks: []int{3, 1}}})
 	if len(p.Deployment.Shards) != 2 || p.Deployment.Shards[1].StackName != "keywatch-alarms-003" {
 		t.Errorf("deployed stacks that became empty are gone: %+v", p.Deployment.Shards)
 	}

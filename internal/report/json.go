@@ -6,6 +6,7 @@ import (
 
 	"keywatch/constructs/spec"
 	"keywatch/internal/coverage"
+	"keywatch/internal/plan"
 	"keywatch/internal/rules"
 )
 
@@ -46,6 +47,22 @@ type totals struct {
 	Keys       int     `json:"keys"`
 	Alarms     int     `json:"alarms"`
 	MonthlyUSD float64 `json:"monthlyUSD"`
+	// What a deploy would change.
+	DeployedKeys  int       `json:"deployedKeys"`
+	NewAlarms     int       `json:"newAlarms"`
+	RemovedAlarms int       `json:"removedAlarms"`
+	Renames       []rename  `json:"renames"`
+	Removals      []removal `json:"removals"`
+}
+
+type rename struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+type removal struct {
+	KeyARN string `json:"keyArn"`
+	Reason string `json:"reason"`
 }
 
 // Form says which parts a verb's JSON has.
@@ -70,13 +87,27 @@ func JSON(w io.Writer, r *coverage.Report, f Form) error {
 		d.Problems = append(d.Problems, p.String())
 	}
 	if f.Totals {
-		t := r.Plan.Totals
-		d.Totals = &totals{Keys: t.Keys, Alarms: t.Alarms, MonthlyUSD: float64(t.MonthlyUSD) / 1e6}
+		d.Totals = jsonTotals(r.Plan)
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(d)
+}
+
+func jsonTotals(p *plan.Plan) *totals {
+	t := p.Totals
+	out := &totals{
+		Keys: t.Keys, Alarms: t.Alarms, MonthlyUSD: float64(t.MonthlyUSD) / 1e6,
+		DeployedKeys: t.Deployed, NewAlarms: t.Added, RemovedAlarms: t.Removed, Renames: []rename{}, Removals: []removal{},
+	}
+	for _, r := range p.Renames {
+		out.Renames = append(out.Renames, rename{From: r.From, To: r.To})
+	}
+	for _, r := range p.Removals {
+		out.Removals = append(out.Removals, removal{KeyARN: r.KeyARN, Reason: r.Reason})
+	}
+	return out
 }
 
 func jsonKey(k *coverage.Key, f Form) key {

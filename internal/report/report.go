@@ -46,7 +46,38 @@ func Plan(w io.Writer, p *plan.Plan) {
 	tw.Render()
 	fmt.Fprintf(w, "\n%s and %s in %s%s.\n", count(t.Alarms, "alarm"), count(t.Detectors, "detector"), count(t.Stacks, "alarm stack"), andDashboard(p))
 	fmt.Fprintf(w, "Prices: %s; an anomaly alarm bills as three metrics.\n", plan.PricesOf)
+	changes(w, p)
 	notWatched(w, p)
+}
+
+// mostChanges is how many keys and names the changes list.
+const mostChanges = 10
+
+// changes says what a deploy would do to the alarms that are there.
+func changes(w io.Writer, p *plan.Plan) {
+	t := p.Totals
+	if t.Deployed == 0 || t.Added+t.Removed+len(p.Renames)+len(p.Removals) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nAlarms compared with what is deployed: %d new, %d removed, %d renamed.\n", t.Added, t.Removed, len(p.Renames))
+	list(w, len(p.Renames), "Renamed, so replaced", func(i int) string { return p.Renames[i].From + "  →  " + p.Renames[i].To })
+	list(w, len(p.Removals), "Keys that lose all their alarms", func(i int) string {
+		r := p.Removals[i]
+		return fmt.Sprintf("%s: %s", r.KeyARN[strings.LastIndexByte(r.KeyARN, '/')+1:], r.Reason)
+	})
+}
+
+func list(w io.Writer, n int, title string, line func(int) string) {
+	if n == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s:\n", title)
+	for i := range min(n, mostChanges) {
+		fmt.Fprintf(w, "  %s\n", line(i))
+	}
+	if n > mostChanges {
+		fmt.Fprintf(w, "  … and %d more; --format json lists all\n", n-mostChanges)
+	}
 }
 
 func andDashboard(p *plan.Plan) string {

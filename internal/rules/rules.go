@@ -2,9 +2,16 @@
 // that matches ends it unless it says continue. Every key gets an answer with a
 // reason.
 //
+// The rules are asked first, by tags alone. Only of a key that a rule watches it
+// is then asked whether it can have alarms: an AWS managed key, a key pending
+// deletion, of an unknown spec, or one that may not be described cannot. A key
+// that no rule takes is unmatched whatever it is, and nobody need describe it.
+// Only where the tags themselves may not be read is nothing known: such a key is
+// unreadable, unless its description shows that it can have no alarms anyway.
+//
 // It does not know what a rule makes (internal/plan does) and reads nothing.
 // Start reading at [Engine.Decide]; [Engine.Explain] is the same walk with a
-// record of every step.
+// record of every step, and [Need] is what a reader of keys may leave out.
 package rules
 
 import (
@@ -129,10 +136,32 @@ func (e *Engine) Decide(k *inventory.Key) Decision { return e.walk(k, false) }
 // Explain is Decide with the trace.
 func (e *Engine) Explain(k *inventory.Key) Decision { return e.walk(k, true) }
 
+// walk asks the rules first and the key's description after that, and only if a
+// rule watches the key: nobody need describe the others.
 func (e *Engine) walk(k *inventory.Key, trace bool) Decision {
-	if d, final := ineligible(k); final {
+	if k.TagsOmitted {
+		return unmatched(k, nil)
+	}
+	d := e.ask(k, trace)
+	if d.Status != Watched && !k.TagsUnreadable() {
 		return d
 	}
+	if status, reason := ineligible(k); status != "" {
+		return Decision{Status: status, Reason: reason, Trace: d.Trace}
+	}
+	return d
+}
+
+func unmatched(k *inventory.Key, trace []RuleTrace) Decision {
+	d := Decision{Status: Unmatched, Reason: "no rule matches", Trace: trace}
+	if k.Manager == "AWS" {
+		d.Reason = "no rule matches; an AWS managed key cannot be tagged"
+	}
+	return d
+}
+
+// ask walks through the rules: the answer is Watched, OutOfScope or Unmatched.
+func (e *Engine) ask(k *inventory.Key, trace bool) Decision {
 	e.look(k)
 	var d Decision
 	for i := range e.rules {
@@ -161,30 +190,28 @@ func (e *Engine) walk(k *inventory.Key, trace bool) Decision {
 		}
 	}
 	if d.Status == "" {
-		d.Status, d.Reason = Unmatched, "no rule matches"
+		return unmatched(k, d.Trace)
 	}
 	return d
 }
 
-// ineligible answers for the keys that no rule is asked about.
-func ineligible(k *inventory.Key) (Decision, bool) {
-	no := func(format string, args ...any) (Decision, bool) {
-		return Decision{Status: NotEligible, Reason: fmt.Sprintf(format, args...)}, true
-	}
+// ineligible says why a key that a rule watches, or might, has no alarms; the
+// status is empty if it can have them.
+func ineligible(k *inventory.Key) (Status, string) {
 	switch {
 	case k.Gone:
-		return no("the key was deleted while the inventory was read")
+		return NotEligible, "the key was deleted while the inventory was read"
 	case k.Manager == "AWS":
-		return no("an AWS managed key: it cannot be tagged, so no rule can choose it")
+		return NotEligible, "an AWS managed key: keywatch watches customer managed keys"
 	case k.State == "PendingDeletion" || k.State == "PendingReplicaDeletion":
-		return no("the key state is %s", k.State)
+		return NotEligible, fmt.Sprintf("the key state is %s", k.State)
 	case k.Unreadable != "":
-		return Decision{Status: Unreadable, Reason: k.Unreadable}, true
+		return Unreadable, k.Unreadable
 	}
 	if _, known := spec.Applicable(k.Usage, k.Spec); !known {
-		return no("keywatch does not know the operations of key usage %q with key spec %q", k.Usage, k.Spec)
+		return NotEligible, fmt.Sprintf("keywatch does not know the operations of key usage %q with key spec %q", k.Usage, k.Spec)
 	}
-	return Decision{}, false
+	return "", ""
 }
 
 // look puts the key's values into their slots; both sides are sorted.

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keywatch/constructs/spec"
+	"keywatch/internal/inventory"
 	"keywatch/internal/live"
 	"keywatch/internal/plan"
 	"keywatch/test/fakeaws"
@@ -64,7 +65,7 @@ func TestEndpointHasTheKeysOfThePlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Inventory(t.Context())
+	got, err := s.Inventory(t.Context(), inventory.Need{})
 	if err != nil {
 		t.Fatal(err)
 	}

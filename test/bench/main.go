@@ -7,6 +7,9 @@
 // protocols of AWS; what that costs is measured too. A comparison counts only
 // if both made the same templates: if they differ, the exit status is 1.
 //
+// `bench inventory` measures the reading of large accounts: calls, time and
+// memory (inventory.go).
+//
 // Start reading at [run]; the sides are in synth.go, the pure side in pure.go,
 // the measuring in measure.go. The keys and rules come from package
 // keywatch/test/bench/workload.
@@ -60,6 +63,12 @@ func start(ctx context.Context, args []string) error {
 			return err
 		}
 		return json.NewEncoder(os.Stdout).Encode(p)
+	}
+	if len(args) == 2 && args[0] == readerArgument {
+		return read(ctx, args[1])
+	}
+	if len(args) > 0 && args[0] == inventoryCommand {
+		return inventoryBench(ctx, args[1:], os.Stdout, os.Stderr)
 	}
 	o, err := parse(args)
 	if err != nil {

@@ -146,7 +146,7 @@ func planOf(yaml []byte, inv *inventory.Inventory) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Build(c, inv, plan.Options{FirstDeploy: true})
+	p := plan.Build(c, inv, plan.Options{})
 	return p, p.Problems.Errors().Err()
 }
 
@@ -171,7 +171,7 @@ func (s *size) keywatch() string { return filepath.Join(s.root, "bin", "keywatch
 func (s *size) node() string     { return filepath.Join(s.root, "node_modules", ".bin", "node") }
 
 func (s *size) args(verb ...string) []string {
-	return append(verb, "--config", s.config(), "-c", "keywatch:firstDeploy=true")
+	return append(verb, "--config", s.config())
 }
 
 // turn runs both sides once and compares what they made.

@@ -32,13 +32,29 @@ func keywatch() {
 	world := cli.World{
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, ReadFile: os.ReadFile,
 		Open: func(ctx context.Context, region string) (cli.Source, error) {
-			return live.Open(ctx, live.Options{Region: region, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond})
+			return live.Open(ctx, live.Options{Region: region, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
 		},
+		Now:     later,
 		Hint:    live.Hint,
 		Synth:   draw,
 		Version: "v0.0.0-test",
 	}
 	os.Exit(world.Run(context.Background(), os.Args[1:]))
+}
+
+// later is the clock that a snapshot's age is judged by: it is $LATER ahead.
+func later() time.Time {
+	ahead, _ := time.ParseDuration(os.Getenv("LATER"))
+	return time.Now().Add(ahead)
+}
+
+// unlimited are rates that a page a key does not reach.
+func unlimited() map[string]float64 {
+	rates := live.DefaultRates()
+	for op := range rates {
+		rates[op] = 1e6
+	}
+	return rates
 }
 
 func draw(deployments []spec.Deployment, dir string) error {

@@ -427,15 +427,13 @@ func TestCreateChangeSwapDestroy(t *testing.T) {
 	}
 }
 
-// The same with a fill limit so low that three stacks are needed, and the known
-// places passed in: nothing that is still watched moves.
+// The same with a fill limit so low that three stacks are needed: nothing that
+// is still watched moves.
 func TestThreeStacksNothingMoves(t *testing.T) {
 	w := newWorld(t, binary(t, "app", "./test/e2e/app"))
-	places := filepath.Join(w.dir, "places.json")
-	w.env = []string{"KEYWATCH_TEST_FILL=36", "KEYWATCH_TEST_PLACES=" + places}
+	w.env = []string{"KEYWATCH_TEST_FILL=36"}
 	deploy := func() *observed.State {
 		t.Helper()
-		writePlaces(t, places, w.read())
 		w.cdk("deploy", "--all")
 		s := w.read()
 		w.check(s)
@@ -461,37 +459,6 @@ func alarmStacks(s *observed.State) int {
 		}
 	}
 	return n
-}
-
-// writePlaces writes where each unit lives, as a later version will read it
-// back by itself.
-func writePlaces(t *testing.T, path string, s *observed.State) {
-	t.Helper()
-	places := struct {
-		Units  map[string]int `json:"units"`
-		Stacks []int          `json:"stacks"`
-	}{Units: map[string]int{}}
-	number := func(stack string) (n int) {
-		fmt.Sscanf(stack, "demo-alarms-%d", &n)
-		return n
-	}
-	for stack := range s.Stacks {
-		if n := number(stack); n > 0 {
-			places.Stacks = append(places.Stacks, n)
-		}
-	}
-	for id, r := range s.Resources {
-		if identity, ok := naming.ParseLogicalID(id); ok {
-			places.Units[identity.Unit()] = number(r.Stack)
-		}
-	}
-	data, err := json.Marshal(places)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // binary builds a main package once per test.

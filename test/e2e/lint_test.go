@@ -39,7 +39,7 @@ func TestTemplatesPassCfnLint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := fakeaws.Start(t, tt.state, fakeaws.PageSize(1000))
 			dir := filepath.Join(t.TempDir(), "cdk.out")
-			cmd := exec.CommandContext(t.Context(), app, "--config", tt.config, "-c", "keywatch:limits.alarms=2000", "-c", "keywatch:limits.monthlyUSD=1000", "--first-deploy")
+			cmd := exec.CommandContext(t.Context(), app, "--config", tt.config, "-c", "keywatch:limits.alarms=2000", "-c", "keywatch:limits.monthlyUSD=1000")
 			cmd.Dir = filepath.Join("..", "..")
 			cmd.Env = slices.Concat(os.Environ(), srv.Env(), []string{"CDK_OUTDIR=" + dir})
 			if out, err := cmd.CombinedOutput(); err != nil {

@@ -33,6 +33,14 @@ const (
 	InvalidState
 	// InvalidMarker answers InvalidMarkerException.
 	InvalidMarker
+	// ExpiredPage answers PaginationTokenExpiredException.
+	ExpiredPage
+	// OnlyChange answers as usual, after Fault.Change.
+	OnlyChange
+	// Dribble sends the right answer in ten pieces, Fault.Delay apart.
+	Dribble
+	// CutReset ends half-way through the right answer with a TCP reset.
+	CutReset
 	// Slow waits for Fault.Delay, then answers as usual.
 	Slow
 	// Empty answers HTTP 200 without a body.
@@ -68,7 +76,7 @@ const Forever = -1
 type Fault struct {
 	// Operation as IAM spells it, "kms:ListKeys"; empty means every one.
 	Operation string
-	// Key is a key ID; empty means every request.
+	// Key is a key ID or a stack name; empty means every request.
 	Key string
 	// Nth is the first request, of those that fit Operation and Key since the
 	// server started, that goes wrong. Counting begins at 1, the default.
@@ -76,8 +84,10 @@ type Fault struct {
 	// Times is how many requests go wrong from then on: default 1, or Forever.
 	Times int
 	Kind  Kind
-	// Delay is for Slow.
+	// Delay is for Slow and Dribble.
 	Delay time.Duration
+	// Change, if not nil, changes the account just before the answer.
+	Change func(*State)
 	// Message replaces the message of the error.
 	Message string
 

@@ -31,16 +31,23 @@ type Server struct {
 	http    *http.Server
 	options options
 
-	mu     sync.Mutex
-	state  State
-	calls  []Call
-	faults []*Fault
+	mu      sync.Mutex
+	state   State
+	calls   []Call
+	counts  map[string]int
+	faults  []*Fault
+	buckets map[string]*bucket
+	// Made of the state when they are needed, and anew when it changes.
+	byID  map[string]*Key
+	lists map[string][]*Key
 }
 
 type options struct {
 	pageSize int
 	shuffle  bool
 	seed     uint64
+	latency  time.Duration
+	quotas   map[string]float64
 }
 
 // Option changes how a [Server] answers.
@@ -86,7 +93,7 @@ func New(state State, opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{URL: "http://" + l.Addr().String(), options: o, state: state}
+	s := &Server{URL: "http://" + l.Addr().String(), options: o, state: state, counts: map[string]int{}, buckets: map[string]*bucket{}}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second}
 	go func() { _ = s.http.Serve(l) }()
 	return s, nil
@@ -99,7 +106,49 @@ func (s *Server) Close() error { return s.http.Close() }
 func (s *Server) Update(change func(*State)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.change(change)
+}
+
+// change is Update with mu held.
+func (s *Server) change(change func(*State)) {
+	// What pages that are being read point at must stay as it is.
+	s.state.Keys = slices.Clone(s.state.Keys)
 	change(&s.state)
+	s.byID, s.lists = nil, nil
+}
+
+// key finds a key. Call it with mu held, as the next two.
+func (s *Server) key(id string) *Key {
+	if s.byID == nil {
+		s.byID = make(map[string]*Key, len(s.state.Keys))
+		for i := range s.state.Keys {
+			s.byID[s.state.Keys[i].ID] = &s.state.Keys[i]
+		}
+	}
+	return s.byID[id]
+}
+
+// keys are the keys that are kept, in the order in which the server answers.
+func (s *Server) keys(keep func(*Key) bool) []*Key {
+	var out []*Key
+	for i := range s.state.Keys {
+		if keep(&s.state.Keys[i]) {
+			out = append(out, &s.state.Keys[i])
+		}
+	}
+	return order(s, out)
+}
+
+// cached makes a list once for all its pages.
+func (s *Server) cached(name string, list func() []*Key) []*Key {
+	if found, ok := s.lists[name]; ok {
+		return found
+	}
+	if s.lists == nil {
+		s.lists = map[string][]*Key{}
+	}
+	s.lists[name] = list()
+	return s.lists[name]
 }
 
 // Fail adds a fault. It counts requests from now on.
@@ -126,13 +175,9 @@ func (s *Server) Calls() []Call {
 // Count returns how many requests there were for the operation,
 // "kms:ListKeys".
 func (s *Server) Count(name string) int {
-	n := 0
-	for _, c := range s.Calls() {
-		if c.Name() == name {
-			n++
-		}
-	}
-	return n
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts[name]
 }
 
 // WriteCalls returns every request that is not known to only read, to whatever
@@ -177,6 +222,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fault := s.record(req.Call)
+	if s.options.latency > 0 {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-time.After(s.options.latency):
+		}
+	}
 	switch fault.Kind {
 	case Reset:
 		hangUp(w, true)
@@ -208,13 +260,31 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Length", fmt.Sprint(len(body)))
 	w.WriteHeader(a.statusCode())
-	if fault.Kind == Cut {
-		body = body[:len(body)/2]
-	}
-	_, _ = w.Write(body)
-	if fault.Kind == Cut {
+	switch fault.Kind {
+	case Cut, CutReset:
+		_, _ = w.Write(body[:len(body)/2])
 		_ = http.NewResponseController(w).Flush()
-		hangUp(w, false)
+		hangUp(w, fault.Kind == CutReset)
+	case Dribble:
+		dribble(w, r, body, fault.Delay)
+	default:
+		_, _ = w.Write(body)
+	}
+}
+
+// dribble writes the body piece by piece.
+func dribble(w http.ResponseWriter, r *http.Request, body []byte, pause time.Duration) {
+	piece := len(body)/10 + 1
+	for len(body) > 0 {
+		n := min(piece, len(body))
+		_, _ = w.Write(body[:n])
+		_ = http.NewResponseController(w).Flush()
+		body = body[n:]
+		select {
+		case <-r.Context().Done():
+			return
+		case <-time.After(pause):
+		}
 	}
 }
 
@@ -236,11 +306,18 @@ func (s *Server) record(c *Call) Fault {
 	defer s.mu.Unlock()
 	c.N = len(s.calls) + 1
 	s.calls = append(s.calls, *c)
+	s.counts[c.Name()]++
 	var found Fault
 	for _, f := range s.faults {
 		if f.hit(*c) && found.Kind == 0 {
 			found = *f
 		}
+	}
+	if found.Change != nil {
+		s.change(found.Change)
+	}
+	if found.Kind == 0 && s.overQuota(c.Name()) {
+		found.Kind = Throttle
 	}
 	return found
 }
@@ -257,8 +334,12 @@ func (s *Server) answer(req *request, fault Fault) answer {
 		return s.kms(req, fault)
 	case "cloudwatch":
 		return s.cloudwatch(req, fault)
+	case "cloudformation":
+		return s.cloudformation(req, fault)
 	case "sts":
 		return s.sts(req)
+	case "tag":
+		return s.tagging(req, fault)
 	}
 	return s.others(req)
 }
@@ -282,7 +363,7 @@ type Call struct {
 	Service string
 	// Operation is the API's name; for S3, the method and the path.
 	Operation string
-	// Key is the KeyId of a KMS request.
+	// Key is the KeyId of a KMS request, the StackName of one to CloudFormation.
 	Key string
 	// Marker is the Marker or NextToken of the request.
 	Marker string

@@ -25,11 +25,19 @@ func faultAnswer(req *request, f Fault) (answer, bool) {
 		if query {
 			code = "Throttling"
 		}
+		if req.Service == "tag" {
+			code = "ThrottledException"
+		}
 	case Internal:
 		status, code, message = 500, "InternalFailure", "The request processing has failed because of an unknown error."
 		if req.Service == "kms" {
 			code, message = "KMSInternalException", "An internal exception occurred."
 		}
+		if req.Service == "tag" {
+			code = "InternalServiceException"
+		}
+	case ExpiredPage:
+		status, code, message = 400, "PaginationTokenExpiredException", "The pagination token has expired."
 	case AccessDenied:
 		return denied(req, f.Message), true
 	case ExpiredToken:
@@ -118,6 +126,13 @@ func paginate[T any](s *Server, req *request, f Fault, byDefault int, items []T)
 	return b, true
 }
 
+// without drops keys from a page that was cut already. The places of the others
+// must not move when a key is deleted between two pages, or the fake itself would
+// lose one.
+func without(page []*Key, gone func(*Key) bool) []*Key {
+	return slices.DeleteFunc(slices.Clone(page), gone)
+}
+
 // object is the page as the KMS API spells it.
 func object[T any](b batch[T], list string, each func(T) map[string]any) answer {
 	out := map[string]any{"Truncated": b.truncated}
@@ -145,8 +160,8 @@ func (s *Server) kms(req *request, f Fault) answer {
 	case "ListAliases":
 		return s.listAliases(req, f)
 	case "DescribeKey", "ListResourceTags":
-		k, ok := s.state.key(req.Key)
-		if !ok || k.Gone {
+		k := s.key(req.Key)
+		if k == nil || k.Gone || k.Deleted {
 			return failure(http.StatusBadRequest, "NotFoundException", fmt.Sprintf("Key '%s' does not exist", s.state.KeyARN(req.Key)))
 		}
 		if req.Operation == "DescribeKey" {
@@ -158,18 +173,23 @@ func (s *Server) kms(req *request, f Fault) answer {
 }
 
 func (s *Server) listKeys(req *request, f Fault) answer {
-	listed := slices.DeleteFunc(slices.Clone(s.state.Keys), func(k Key) bool { return k.Unlisted })
-	b, ok := paginate(s, req, f, 100, order(s, listed))
+	listed := s.cached("ListKeys", func() []*Key { return s.keys(func(k *Key) bool { return !k.Unlisted }) })
+	b, ok := paginate(s, req, f, 100, listed)
 	if !ok {
 		return badMarker()
 	}
-	return object(b, "Keys", func(k Key) map[string]any {
-		return map[string]any{"KeyId": k.ID, "KeyArn": s.state.arn(k)}
+	b.items = without(b.items, func(k *Key) bool { return k.Deleted })
+	return object(b, "Keys", func(k *Key) map[string]any {
+		return map[string]any{"KeyId": k.ID, "KeyArn": s.state.arn(*k)}
 	})
 }
 
 func (s *Server) listAliases(req *request, f Fault) answer {
-	b, ok := paginate(s, req, f, 50, order(s, s.state.Aliases))
+	aliases := s.state.Aliases
+	if s.options.shuffle { // sorting anew for each page costs more than the rest
+		aliases = order(s, aliases)
+	}
+	b, ok := paginate(s, req, f, 50, aliases)
 	if !ok {
 		return badMarker()
 	}
@@ -189,7 +209,7 @@ func (s *Server) listAliases(req *request, f Fault) answer {
 	})
 }
 
-func (s *Server) describeKey(req *request, k Key) answer {
+func (s *Server) describeKey(req *request, k *Key) answer {
 	if k.DenyDescribe {
 		return denied(req, "")
 	}
@@ -202,7 +222,7 @@ func (s *Server) describeKey(req *request, k Key) answer {
 	return answer{json: map[string]any{"KeyMetadata": map[string]any{
 		"AWSAccountId":          s.state.Account,
 		"KeyId":                 k.ID,
-		"Arn":                   s.state.arn(k),
+		"Arn":                   s.state.arn(*k),
 		"CreationDate":          epoch(created),
 		"Enabled":               state == "Enabled",
 		"Description":           "",
@@ -216,7 +236,7 @@ func (s *Server) describeKey(req *request, k Key) answer {
 	}}}
 }
 
-func (s *Server) listResourceTags(req *request, f Fault, k Key) answer {
+func (s *Server) listResourceTags(req *request, f Fault, k *Key) answer {
 	if k.DenyTags || k.Manager == "AWS" {
 		return denied(req, "")
 	}

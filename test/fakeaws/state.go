@@ -17,6 +17,7 @@ type State struct {
 	Keys      []Key
 	Aliases   []Alias
 	Alarms    []coverage.Alarm
+	Stacks    []Stack
 }
 
 // Key is one KMS key. What is left empty is that of an ordinary customer key.
@@ -39,6 +40,16 @@ type Key struct {
 	Gone bool
 	// Unlisted leaves the key out of ListKeys, as eventual consistency can.
 	Unlisted bool
+	// Deleted takes the key away from every API, and from the page that it is
+	// on: a page that is being read gets shorter, and none that follows moves.
+	Deleted bool
+
+	// What the Resource Groups Tagging API knows. It knows keys with tags.
+	// EverTagged makes it know the key without, with an empty set. Untracked:
+	// it has not heard of the key yet. StaleTags, if not nil, are what it still
+	// believes. Lingers: it has not heard of the deletion.
+	EverTagged, Untracked, Lingers bool
+	StaleTags                      []Tag
 }
 
 // Tag is one tag of a key.
@@ -61,15 +72,6 @@ func (s *State) defaults() {
 // KeyARN is the ARN of a key of this account.
 func (s *State) KeyARN(id string) string {
 	return fmt.Sprintf("arn:%s:kms:%s:%s:key/%s", s.Partition, s.Region, s.Account, id)
-}
-
-func (s *State) key(id string) (Key, bool) {
-	for i := range s.Keys {
-		if s.Keys[i].ID == id {
-			return s.Keys[i], true
-		}
-	}
-	return Key{}, false
 }
 
 func (s *State) arn(k Key) string { return cmp.Or(k.ARN, s.KeyARN(k.ID)) }

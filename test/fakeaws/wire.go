@@ -30,6 +30,9 @@ type request struct {
 	protocol protocol
 	headers  http.Header
 	params   url.Values // of awsQuery
+	// Of GetResources: the filters, and as they came.
+	filters    []tagFilter
+	filterText string
 }
 
 // maxRequest is more than any request of the readers under test.
@@ -47,8 +50,11 @@ func parse(r *http.Request) (*request, error) {
 	req := &request{Call: &Call{}, headers: r.Header}
 	if m := credentialScope.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		req.AccessKey, req.Region, req.Service = m[1], m[2], m[3]
-		if req.Service == "monitoring" { // signed so, named otherwise by IAM
+		switch req.Service { // signed so, named otherwise by IAM
+		case "monitoring":
 			req.Service = "cloudwatch"
+		case "tagging":
+			req.Service = "tag"
 		}
 	}
 	target := r.Header.Get("X-Amz-Target")
@@ -70,8 +76,10 @@ func (req *request) parseJSON(target string, body []byte) error {
 	req.protocol = awsJSON
 	_, req.Operation, _ = strings.Cut(target, ".")
 	var in struct {
-		KeyId, Marker, NextToken string
-		Limit                    int
+		KeyId, Marker, NextToken, PaginationToken string
+		Limit, ResourcesPerPage                   int
+		ResourceTypeFilters                       []string
+		TagFilters                                []tagFilter
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return fmt.Errorf("%s: %w", target, err)
@@ -80,7 +88,13 @@ func (req *request) parseJSON(target string, body []byte) error {
 	if _, id, ok := strings.Cut(in.KeyId, ":key/"); ok {
 		req.Key = id
 	}
-	req.Marker, req.Limit = in.Marker+in.NextToken, in.Limit
+	req.Marker, req.Limit = in.Marker+in.NextToken+in.PaginationToken, in.Limit+in.ResourcesPerPage
+	if req.filters = in.TagFilters; len(in.TagFilters) > 0 {
+		req.filterText = fmt.Sprint(in.TagFilters)
+	}
+	if req.Operation == "GetResources" && (len(in.ResourceTypeFilters) != 1 || in.ResourceTypeFilters[0] != "kms:key") {
+		return fmt.Errorf("%s of %v: only kms:key is known here", target, in.ResourceTypeFilters)
+	}
 	return nil
 }
 
@@ -114,7 +128,7 @@ func (req *request) parseQuery(body []byte) error {
 	}
 	req.params = params
 	req.Operation = params.Get("Action")
-	req.Marker = params.Get("NextToken")
+	req.Marker, req.Key = params.Get("NextToken"), params.Get("StackName")
 	req.Limit, _ = strconv.Atoi(params.Get("MaxRecords"))
 	return nil
 }

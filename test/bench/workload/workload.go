@@ -124,7 +124,7 @@ func key(i int, id string, rule int, watched bool) inventory.Key {
 			{Key: "owner", Value: fmt.Sprintf("person-%d@example.com", i%2000)},
 			{Key: "team", Value: team(rule)},
 		},
-		Manager: "CUSTOMER", State: "Enabled", Usage: "ENCRYPT_DECRYPT", Spec: "SYMMETRIC_DEFAULT", Origin: "AWS_KMS", Created: created,
+		Manager: "CUSTOMER", State: "Enabled", Usage: "ENCRYPT_DECRYPT", Spec: "SYMMETRIC_DEFAULT", Origin: "AWS_KMS", Created: created, Described: true,
 	}
 	for c, choice := range choices {
 		value := choice.yes(i)

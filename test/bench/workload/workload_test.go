@@ -67,7 +67,7 @@ func TestKeysHaveSixTagsAndAreSorted(t *testing.T) {
 }
 
 func TestATenthIsWatchedEvenlyOverTheRules(t *testing.T) {
-	p := plan.Build(load(t, shape), shape.Inventory(), plan.Options{FirstDeploy: true})
+	p := plan.Build(load(t, shape), shape.Inventory(), plan.Options{})
 	if len(p.Problems) > 0 {
 		t.Fatalf("problems: %v", p.Problems)
 	}
@@ -90,7 +90,7 @@ func TestATenthIsWatchedEvenlyOverTheRules(t *testing.T) {
 
 // The watched keys are not the first ones, nor those with the first ARNs.
 func TestWatchedKeysAreSpreadAmongTheOthers(t *testing.T) {
-	p := plan.Build(load(t, shape), shape.Inventory(), plan.Options{FirstDeploy: true})
+	p := plan.Build(load(t, shape), shape.Inventory(), plan.Options{})
 	const parts = 10
 	counts := make([]int, parts)
 	for i := range p.Keys {

@@ -1,21 +1,18 @@
-// App is keywatch with two things that the product does not have yet: places of
-// deployed units from a file, and another fill limit. The end-to-end test runs
-// it through the CDK CLI to see that nothing moves.
+// App is keywatch with another fill limit, so that a few keys need several
+// stacks. The end-to-end test runs it through the CDK CLI to see that nothing
+// moves.
 //
-// $KEYWATCH_TEST_PLACES is a JSON file {"units": {ID: stack number}, "stacks":
-// [numbers]}; $KEYWATCH_TEST_FILL is the number of resources that new units
-// fill a stack to.
+// $KEYWATCH_TEST_FILL is the number of resources that new units fill a stack to,
+// $KEYWATCH_TEST_AHEAD how far the clock is ahead.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
 	"time"
 
-	"keywatch/config"
 	"keywatch/constructs/spec"
 	"keywatch/internal/cli"
 	"keywatch/internal/live"
@@ -43,9 +40,7 @@ func main() {
 		Synth: func(deployments []spec.Deployment, dir string) error {
 			return stacks.Synth(deployments, stacks.Options{Outdir: dir})
 		},
-		Places: func(context.Context, *config.Config, string, string) (plan.Places, error) {
-			return places(os.Getenv("KEYWATCH_TEST_PLACES"))
-		},
+		Now:  now,
 		Fill: fill,
 	}
 	status := world.Run(context.Background(), os.Args[1:])
@@ -53,14 +48,7 @@ func main() {
 	os.Exit(status)
 }
 
-func places(path string) (plan.Places, error) {
-	if path == "" { // nothing is deployed
-		return plan.Places{Known: true}, nil
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return plan.Places{}, err
-	}
-	p := plan.Places{Known: true}
-	return p, json.Unmarshal(data, &p)
+func now() time.Time {
+	ahead, _ := time.ParseDuration(os.Getenv("KEYWATCH_TEST_AHEAD"))
+	return time.Now().Add(ahead)
 }

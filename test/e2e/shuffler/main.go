@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"keywatch/config"
+	"keywatch/internal/inventory"
 	"keywatch/internal/live"
 	"keywatch/internal/plan"
 	"keywatch/stacks"
@@ -68,7 +69,7 @@ func synth(dir string, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	inv, err := session.Inventory(ctx)
+	inv, err := session.Inventory(ctx, inventory.Need{})
 	if err != nil {
 		return err
 	}

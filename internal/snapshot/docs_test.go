@@ -1,0 +1,71 @@
+package snapshot_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"keywatch/config"
+	"keywatch/internal/snapshot"
+)
+
+func page(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../docs/snapshot.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// The command in the docs prints the sum that the file names.
+func TestTheDocumentedCommandChecksTheSum(t *testing.T) {
+	t.Parallel()
+	m := regexp.MustCompile(`(?m)^(grep -v .* FILE \| sha256sum)$`).FindString(page(t))
+	if m == "" {
+		t.Fatal("the page has no command")
+	}
+	data := encode(t, example())
+	file := filepath.Join(t.TempDir(), "s.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(m, "FILE", file, 1)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, _, _ := strings.Cut(string(out), " ")
+	if !strings.Contains(string(data), `"sha256:`+sum+`"`) {
+		t.Errorf("%s prints %s, the file says otherwise", m, sum)
+	}
+}
+
+// The config in the docs is valid and names a snapshot, and the table of codes
+// is whole.
+func TestThePageIsTrue(t *testing.T) {
+	t.Parallel()
+	text := page(t)
+	m := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```").FindStringSubmatch(text)
+	if m == nil {
+		t.Fatal("the page has no config")
+	}
+	c, problems := config.Parse("docs", []byte(m[1]), nil)
+	if len(problems) > 0 || c.Inventory.Source != config.Frozen {
+		t.Errorf("the config: %v", problems)
+	}
+	codes, err := os.ReadFile("../../docs/codes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?m)^### `(snapshot-[a-z]+)`$").FindAllStringSubmatch(string(codes), -1) {
+		if !strings.Contains(text, "(codes.md#"+m[1]+")") {
+			t.Errorf("the page does not name [%s]", m[1])
+		}
+	}
+	if snapshot.MaxFile != 256<<20 || !strings.Contains(string(codes), "larger than 256 MiB") {
+		t.Error("codes.md names another largest file")
+	}
+}

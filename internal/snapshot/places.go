@@ -1,0 +1,142 @@
+package snapshot
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"keywatch/internal/diag"
+	"keywatch/internal/inventory"
+	"keywatch/internal/plan"
+)
+
+// Refresh is the snapshot of a new inventory. It keeps the places of the old
+// one (nil: there is none) and takes those of the deployed stacks; where the two
+// disagree it takes neither and says so. What is neither deployed nor wanted is
+// dropped: no alarm lives there, and none is about to. Of a key that cannot be
+// read nobody knows what is wanted, so its places stay.
+func Refresh(old *Snapshot, inv *inventory.Inventory, deployed plan.Places, wanted []plan.Candidate, stackName func(int) string) (*Snapshot, diag.List) {
+	s := &Snapshot{Inventory: inv}
+	units := map[string]int{}
+	if old != nil {
+		s.File = old.File
+		if l := Disagreements(s.File, old.Places, deployed, stackName); len(l) > 0 {
+			return nil, l
+		}
+		units = keep(old.Places.Units, inv, wanted)
+	}
+	maps.Copy(units, deployed.Units)
+	s.Places = plan.Places{Units: units, Stacks: stacks(units, deployed.Stacks), Elsewhere: deployed.Elsewhere}
+	return s, nil
+}
+
+func keep(placed map[string]int, inv *inventory.Inventory, wanted []plan.Candidate) map[string]int {
+	out := map[string]int{}
+	for _, u := range wanted {
+		if n, there := placed[u.Unit]; there {
+			out[u.Unit] = n
+		}
+	}
+	unreadable := map[string]bool{}
+	for i := range inv.Keys {
+		if inv.Keys[i].Unreadable != "" {
+			unreadable[inv.Keys[i].ID] = true
+		}
+	}
+	for unit, n := range placed {
+		if key, _, _ := strings.Cut(unit, "/"); unreadable[key] {
+			out[unit] = n
+		}
+	}
+	return out
+}
+
+// stacks are those that hold a unit, and those that exist.
+func stacks(units map[string]int, exist []int) []int {
+	set := map[int]bool{}
+	for _, n := range units {
+		set[n] = true
+	}
+	for _, n := range exist {
+		set[n] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// Disagreements are the units that a snapshot places in one stack and that are
+// deployed in another. Only somebody who knows what happened can say which.
+func Disagreements(file string, known, deployed plan.Places, stackName func(int) string) diag.List {
+	var l diag.List
+	for _, unit := range slices.Sorted(maps.Keys(known.Units)) {
+		in, there := deployed.Units[unit]
+		if there && in != known.Units[unit] {
+			l.Add(diag.Pos{File: file}, "snapshot-places", "the alarms of %s are deployed in stack %s, but the snapshot places them in %s; if the deployed stacks are right, remove the file and take the snapshot anew: places are then read from the stacks",
+				unit, stackName(in), stackName(known.Units[unit]))
+		}
+	}
+	return l
+}
+
+// Place appends a place for each unit that has none, and changes no other. It
+// returns the units that were added, sorted.
+func Place(s *Snapshot, units []plan.Candidate, fill plan.Fill, stackName func(int) string) (*Snapshot, []string, diag.List) {
+	placement, problems := plan.Place(s.Places, units, fill, stackName)
+	if len(problems) > 0 {
+		return nil, nil, problems
+	}
+	placed := s.Places
+	placed.Units = make(map[string]int, len(s.Places.Units)+len(units))
+	maps.Copy(placed.Units, s.Places.Units)
+	var added []string
+	for unit, n := range placement.Units {
+		if _, known := placed.Units[unit]; !known {
+			placed.Units[unit] = n
+			added = append(added, unit)
+		}
+	}
+	slices.Sort(added)
+	placed.Stacks = stacks(placed.Units, s.Places.Stacks)
+	return &Snapshot{File: s.File, Inventory: s.Inventory, Places: placed}, added, nil
+}
+
+// Candidates are the units of a plan, as they are to be placed.
+func Candidates(p *plan.Plan) []plan.Candidate {
+	var out []plan.Candidate
+	for i := range p.Keys {
+		for _, u := range p.Keys[i].Units {
+			out = append(out, plan.Candidate{
+				Unit: u.ID, Key: p.Keys[i].ARN,
+				Size: plan.Size{Resources: u.Resources(), Bytes: u.TemplateBytes()},
+			})
+		}
+	}
+	return out
+}
+
+// mostNamed is how many units a message names.
+const mostNamed = 3
+
+// Unplaced is the problem of synthesising from a snapshot that has no place for
+// some of the units: synth never chooses one, or two checkouts could choose
+// differently.
+func Unplaced(units []string, p plan.Places) diag.List {
+	var missing []string
+	for _, unit := range units {
+		if _, placed := p.Units[unit]; !placed {
+			missing = append(missing, unit)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	more := ""
+	if n := len(missing) - mostNamed; n > 0 {
+		missing, more = missing[:mostNamed], fmt.Sprintf(" and %d more", n)
+	}
+	var l diag.List
+	l.Add(diag.Pos{}, "snapshot-unplaced", "the snapshot has no place for the alarms of %s%s; add places with `keywatch snapshot --place`, which works offline, and have the change reviewed together with that of the rules",
+		strings.Join(missing, ", "), more)
+	return l
+}
