@@ -45,7 +45,7 @@ func Plan(w io.Writer, p *plan.Plan) {
 	tw.AppendFooter(table.Row{"total", t.Watched, anomaly, static, plan.FormatUSD(t.MonthlyUSD)})
 	tw.Render()
 	fmt.Fprintf(w, "\n%s and %s in %s%s.\n", count(t.Alarms, "alarm"), count(t.Detectors, "detector"), count(t.Stacks, "alarm stack"), andDashboard(p))
-	fmt.Fprintf(w, "Prices: %s; an anomaly alarm bills as three metrics.\n", plan.PricesOf)
+	fmt.Fprintf(w, "Prices: %s.\nAn anomaly alarm bills as three metrics.\n", plan.PricesOf)
 	notWatched(w, p)
 }
 
@@ -95,23 +95,33 @@ func statusText(k *plan.Key) string {
 func Keys(w io.Writer, r *coverage.Report) {
 	tw := newTable(w, table.Row{"key", "rule", "alarms"})
 	tw.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 1, WidthMax: 28, WidthMaxEnforcer: text.Trim},
+		{Number: 1, WidthMax: 28, WidthMaxEnforcer: text.WrapHard},
 		{Number: 2, WidthMax: 16, WidthMaxEnforcer: text.WrapHard},
 		{Number: 3, WidthMax: 32, WidthMaxEnforcer: text.WrapSoft},
 	})
 	for i := range r.Keys {
 		k := &r.Keys[i]
-		tw.AppendRow(table.Row{Title(k.Key.Key), cmp.Or(k.Rule, "-"), alarmsOf(k)})
+		tw.AppendRow(table.Row{cell(k.Key.Key), cmp.Or(k.Rule, "-"), alarmsOf(k)})
 	}
 	tw.Render()
 }
 
-// Title is what names a key in a table: its alias, or the tail of its ID.
+// Title is what names a key in a table: its alias, or its ID.
 func Title(k *inventory.Key) string {
 	if a := k.Alias(); a != "" {
 		return strings.TrimPrefix(a, "alias/")
 	}
 	return k.ID
+}
+
+// cell is the title for a narrow column: nothing of it is cut off, since two keys
+// may differ in their tails only, and an ID breaks where alarm names cut it.
+func cell(k *inventory.Key) string {
+	title := Title(k)
+	if at := len(title) - 12; title == k.ID && at > 0 {
+		return title[:at] + "\n" + title[at:]
+	}
+	return title
 }
 
 func alarmsOf(k *coverage.Key) string {
