@@ -2,7 +2,10 @@ module keywatch
 
 go 1.26.0
 
-ignore ./node_modules
+ignore (
+	./node_modules
+	./test/bench/js/node_modules
+)
 
 require (
 	github.com/Masterminds/semver/v3 v3.5.0 // indirect

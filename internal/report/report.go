@@ -91,19 +91,32 @@ func statusText(k *plan.Key) string {
 	return string(k.Decision.Status)
 }
 
-// Keys writes a table key → rule → alarms, and why the others have none.
+// Keys writes a table key → rule → alarms, then why the others have none.
 func Keys(w io.Writer, r *coverage.Report) {
 	tw := newTable(w, table.Row{"key", "rule", "alarms"})
 	tw.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 1, WidthMax: 28, WidthMaxEnforcer: text.WrapHard},
+		{Number: 1, WidthMax: 28, WidthMaxEnforcer: wrapLines},
 		{Number: 2, WidthMax: 16, WidthMaxEnforcer: text.WrapHard},
 		{Number: 3, WidthMax: 32, WidthMaxEnforcer: text.WrapSoft},
 	})
-	for i := range r.Keys {
-		k := &r.Keys[i]
+	for _, k := range forReading(r.Keys) {
 		tw.AppendRow(table.Row{cell(k.Key.Key), cmp.Or(k.Rule, "-"), alarmsOf(k)})
 	}
 	tw.Render()
+}
+
+// forReading puts the keys with alarms first, by rule and then by title; the
+// order of ARNs means nothing to a person.
+func forReading(keys []coverage.Key) []*coverage.Key {
+	out := make([]*coverage.Key, len(keys))
+	for i := range keys {
+		out[i] = &keys[i]
+	}
+	some := func(k *coverage.Key) int { return min(1, len(k.Alarms)) }
+	slices.SortStableFunc(out, func(a, b *coverage.Key) int {
+		return cmp.Or(cmp.Compare(some(b), some(a)), cmp.Compare(a.Rule, b.Rule), cmp.Compare(Title(a.Key.Key), Title(b.Key.Key)))
+	})
+	return out
 }
 
 // Title is what names a key in a table: its alias, or its ID.
@@ -122,6 +135,15 @@ func cell(k *inventory.Key) string {
 		return title[:at] + "\n" + title[at:]
 	}
 	return title
+}
+
+// wrapLines is text.WrapHard, which takes a line break for a space, line by line.
+func wrapLines(s string, width int) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = text.WrapHard(lines[i], width)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func alarmsOf(k *coverage.Key) string {
