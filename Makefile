@@ -32,10 +32,11 @@ test: tools verify test-pure test-jsii test-house ## every test, the end-to-end 
 	@echo "all tests passed"
 
 .PHONY: verify
-verify: ## formatting, go vet, staticcheck
-	@echo "== gofmt, go vet, staticcheck"
+verify: ## gofmt, go mod tidy, go vet, staticcheck
+	@echo "== gofmt, go mod tidy, go vet, staticcheck"
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); \
 	  if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w: $$unformatted"; exit 1; fi
+	@go mod tidy -diff
 	@go vet ./...
 	@$(STATICCHECK) ./...
 
@@ -53,7 +54,7 @@ test-jsii: node_modules/.package-lock.json
 
 .PHONY: test-house
 test-house: tools bin/keywatch
-	@echo "== the whole house: local AWS, command line, CDK CLI"
+	@echo "== the whole house: local AWS and CDK CLI"
 	@go build -o .cache/gate ./test/gate
 	@go test -json -count=1 -timeout 45m $(HOUSE) | .cache/gate house
 

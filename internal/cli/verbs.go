@@ -231,6 +231,7 @@ condition saw and said, and the alarms that follow, or the reason for none.`,
 				if len(missing) > 0 {
 					return errGate
 				}
+				w.say(p.Problems.Errors(), p.Config)
 				return w.print(format, picked, report.Form{}, func(out io.Writer) {
 					for i := range picked.Keys {
 						if i > 0 {
@@ -278,7 +279,8 @@ func (w *World) coverageCommand(o *options) *cobra.Command {
 		Short: "has each watched key its alarms? A gate",
 		Long: `Compare the keys of the account, by the rules, with the alarms that CloudWatch
 really has, whoever made them. Exit status 1 if a watched key lacks an alarm, or a
-key could not be read; each is named with key, operation and rule.`,
+key could not be read; each is named with key, operation and rule. It is also 1 if
+synth would refuse this plan.`,
 		Example: "  keywatch coverage\n  keywatch coverage --format json > coverage.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -297,7 +299,8 @@ key could not be read; each is named with key, operation and rule.`,
 				}); err != nil {
 					return err
 				}
-				if !r.Passed() {
+				w.say(unsaid(p.Problems), p.Config)
+				if !r.Passed() || len(p.Problems.Errors()) > 0 {
 					return errGate
 				}
 				return nil
@@ -307,6 +310,11 @@ key could not be read; each is named with key, operation and rule.`,
 	formatFlag(cmd, &format)
 	cmd.Flags().BoolVar(&keys, "keys", false, "also a line for each key")
 	return cmd
+}
+
+// unsaid leaves out the problems that a coverage report says by itself.
+func unsaid(problems diag.List) diag.List {
+	return slices.DeleteFunc(slices.Clone(problems), func(p diag.Problem) bool { return p.Code == "unreadable" && p.Severity == diag.Error })
 }
 
 type answerFunc func(context.Context, Source, *plan.Plan) error

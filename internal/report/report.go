@@ -213,7 +213,10 @@ func Coverage(w io.Writer, r *coverage.Report) {
 			fmt.Fprintf(w, "  %s\n", k.Reason)
 		}
 	}
-	if r.Passed() {
+	switch {
+	case r.Plan.Totals.Watched == 0:
+		fmt.Fprintln(w, "no key is watched")
+	case r.Passed():
 		fmt.Fprintln(w, "every watched key has all its alarms")
 	}
 }
