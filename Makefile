@@ -15,6 +15,7 @@ GOVULNCHECK := go tool -modfile=tools/govulncheck/go.mod govulncheck
 # Packages by how they may be tested: jsii cannot run under the race detector,
 # and what needs Node, Python or a built binary comes last.
 JSII := ./constructs
+JS := test/bench/js/node_modules/.package-lock.json
 HOUSE := ./test/localaws ./test/e2e
 PURE = $(filter-out $(patsubst ./%,keywatch/%,$(JSII) $(HOUSE)),$(shell go list ./...))
 
@@ -31,10 +32,11 @@ test: tools verify test-pure test-jsii test-house ## every test, the end-to-end 
 	@echo "all tests passed"
 
 .PHONY: verify
-verify: ## formatting, go vet, staticcheck
-	@echo "== gofmt, go vet, staticcheck"
+verify: ## gofmt, go mod tidy, go vet, staticcheck
+	@echo "== gofmt, go mod tidy, go vet, staticcheck"
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); \
 	  if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w: $$unformatted"; exit 1; fi
+	@go mod tidy -diff
 	@go vet ./...
 	@$(STATICCHECK) ./...
 
@@ -52,7 +54,7 @@ test-jsii: node_modules/.package-lock.json
 
 .PHONY: test-house
 test-house: tools bin/keywatch
-	@echo "== the whole house: local AWS, command line, CDK CLI"
+	@echo "== the whole house: local AWS and CDK CLI"
 	@go build -o .cache/gate ./test/gate
 	@go test -json -count=1 -timeout 45m $(HOUSE) | .cache/gate house
 
@@ -65,8 +67,9 @@ bin/keywatch:
 	@go build -ldflags "-X main.version=$(VERSION)" -o $@ .
 
 .PHONY: bench
-bench: tools bin/keywatch ## synth beside a plain JavaScript app, and the pure side at 100,000 keys
-	@go run ./test/bench
+bench: need-go node_modules/.package-lock.json $(JS) bin/keywatch ## synth beside a plain JavaScript app, and the pure side at 100,000 keys
+	@mkdir -p .cache
+	@go run ./test/bench -benchstat .cache/bench.txt
 
 .PHONY: audit
 audit: ## known vulnerabilities; needs the internet
@@ -87,12 +90,17 @@ node_modules/.package-lock.json: package-lock.json package.json | need-node
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+$(JS): test/bench/js/package-lock.json test/bench/js/package.json | need-node
+	@echo "installing the JavaScript CDK that bench measures beside (npm ci)"
+	@npm ci --prefix test/bench/js --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .PHONY: venv
 venv: .venv/installed
 
 .PHONY: need-go need-node need-python need-cc
 need-go:
-	@command -v go >/dev/null || { echo "missing: go (the version in go.mod or later); on Debian: https://go.dev/doc/install"; exit 1; }
+	@command -v go >/dev/null || { echo "missing: go (the version in go.mod or later); see the Go project's installation page"; exit 1; }
 need-node:
 	@command -v npm >/dev/null || { echo "missing: Node.js with npm; on Debian: apt-get install nodejs npm"; exit 1; }
 need-python:
@@ -102,4 +110,4 @@ need-cc:
 
 .PHONY: clean
 clean: ## remove what was built and installed
-	@rm -rf bin .cache .venv node_modules cdk.out
+	@rm -rf bin .cache .venv node_modules test/bench/js/node_modules cdk.out

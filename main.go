@@ -24,7 +24,7 @@ func main() {
 	world := cli.World{
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv:   os.Getenv,
-		ReadFile: os.ReadFile,
+		ReadFile: readFile,
 		Now:      time.Now,
 		Open: func(ctx context.Context, region string) (cli.Source, error) {
 			return live.Open(ctx, live.Options{Region: region, Now: time.Now})

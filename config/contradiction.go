@@ -51,8 +51,8 @@ func (m demand) String() string {
 	return m.leaf.String()
 }
 
-func (m demand) admits(value string, present bool) bool {
-	return m.leaf.MatchTag(value, present) != m.not
+func (m demand) admits(value string) bool {
+	return m.leaf.MatchTag(value, true) != m.not
 }
 
 // conjuncts are the leaves that a condition demands, or with not forbids.
@@ -80,16 +80,13 @@ func impossible(demands []demand) string {
 	if len(demands) < 2 {
 		return ""
 	}
-	admitted := func(value string, present bool) bool {
+	admitted := func(value string) bool {
 		for _, m := range demands {
-			if !m.admits(value, present) {
+			if !m.admits(value) {
 				return false
 			}
 		}
 		return true
-	}
-	if admitted("", false) {
-		return ""
 	}
 	list := join(demands)
 	for _, m := range demands {
@@ -97,7 +94,7 @@ func impossible(demands []demand) string {
 			continue
 		}
 		for _, v := range m.leaf.Values { // the only values that can satisfy m
-			if admitted(v, true) {
+			if admitted(v) {
 				return ""
 			}
 		}

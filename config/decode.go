@@ -230,7 +230,10 @@ func (d *decoder) integer(n *yaml.Node, where string, low, high int) (int, bool)
 		d.wrongType(n, where, "a whole number")
 		return 0, false
 	}
-	v, err := strconv.Atoi(strings.ReplaceAll(n.Value, "_", ""))
+	v, err := strconv.Atoi(n.Value)
+	if err == nil && n.Value != strconv.Itoa(v) { // YAML reads 010 as eight
+		err = strconv.ErrSyntax
+	}
 	if err != nil || v < low || v > high {
 		d.fail(n, "out-of-range", "%s is %s; allowed: a whole number from %d to %d", where, n.Value, low, high)
 		return 0, false

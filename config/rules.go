@@ -13,34 +13,14 @@ import (
 	"keywatch/internal/diag"
 )
 
-// What a rule takes when it says nothing.
-var (
-	defaultAnomaly = spec.Anomaly{
-		ID: spec.DefaultID, Direction: spec.Above, Band: "2",
-		Evaluation: spec.Evaluation{Statistic: "Sum", Period: 5 * time.Minute, Evaluate: 3, Breaching: 2, Missing: "notBreaching"},
-	}
-	defaultThreshold = spec.Threshold{
-		ID:         spec.DefaultID,
-		Evaluation: spec.Evaluation{Statistic: "Sum", Period: 5 * time.Minute, Evaluate: 1, Breaching: 1, Missing: "notBreaching"},
-	}
-)
-
 const (
 	maxRules      = 1000
 	maxThresholds = 20
-	maxBand       = 100
 	maxEvaluate   = 10_080 // minutes in the 7 days that CloudWatch allows
-	// An anomaly band takes periods of up to an hour; a static alarm looks at
-	// up to a week, or a day if its period is below an hour (PutMetricAlarm).
-	longestBandPeriod = time.Hour
-	longestPeriod     = 7 * 24 * time.Hour
 )
 
 var (
 	rulePattern = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-	idPattern   = regexp.MustCompile(`^[a-z0-9-]{1,16}$`)
-	statistics  = []string{"Sum", "SampleCount", "Average", "Minimum", "Maximum"}
-	missingData = []string{"notBreaching", "breaching", "ignore", "missing"}
 )
 
 func (d *decoder) rules(n *yaml.Node, c *Config) {
@@ -88,7 +68,7 @@ func (k *ruleKeys) field(d *decoder, key string, read func(*yaml.Node)) field {
 
 func (d *decoder) rule(n *yaml.Node, where string) Rule {
 	n = resolve(n)
-	anomaly := defaultAnomaly
+	anomaly := spec.DefaultAnomaly()
 	r := Rule{Pos: d.pos(n), Watch: true, Operations: Operations{Scope: Core}, Anomaly: &anomaly}
 	k := &ruleKeys{given: map[string]bool{}, broken: map[string]bool{}}
 	fs := fields{
@@ -251,30 +231,28 @@ func (d *decoder) anomaly(n *yaml.Node, where string) *spec.Anomaly {
 	if isOff(n) {
 		return nil
 	}
-	a := defaultAnomaly
-	fs := d.evaluation(where, &a.Evaluation, longestBandPeriod)
+	a := spec.DefaultAnomaly()
+	fs := d.evaluation(where, &a.Evaluation, spec.MaxAnomalyPeriod)
 	fs["id"] = optional(func(v *yaml.Node) { a.ID = d.alarmID(v, where+".id") })
 	fs["direction"] = optional(func(v *yaml.Node) {
 		s, _ := d.choice(v, where+".direction", string(spec.Above), string(spec.Below), string(spec.Both))
 		a.Direction = spec.Direction(s)
 	})
 	fs["band"] = optional(func(v *yaml.Node) { a.Band = d.band(v, where+".band") })
-	fs["statistic"] = optional(func(v *yaml.Node) { a.Statistic, _ = d.choice(v, where+".statistic", statistics...) })
+	fs["statistic"] = optional(func(v *yaml.Node) { a.Statistic, _ = d.choice(v, where+".statistic", spec.Statistics...) })
 	if d.mapping(n, where, "a mapping such as {band: 2}, or off", fs) {
 		d.checkEvaluation(n, where, a.Evaluation)
 	}
 	return &a
 }
 
-var bandPattern = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]{1,6})?$`)
-
 func (d *decoder) band(n *yaml.Node, where string) string {
 	v, written, ok := d.number(n, where)
 	switch {
 	case !ok:
-	case v <= 0 || v > maxBand:
-		d.fail(n, "band", "%s is %s; it is a number of standard deviations above 0 and up to %d, for example 2 or 2.5", where, written, maxBand)
-	case !bandPattern.MatchString(written):
+	case v <= 0 || v > spec.MaxBand:
+		d.fail(n, "band", "%s is %s; it is a number of standard deviations above 0 and up to %d, for example 2 or 2.5", where, written, spec.MaxBand)
+	case !spec.BandPattern.MatchString(written):
 		d.fail(n, "band", "%s is %s; write it as a plain decimal number such as 2 or 2.5, with up to 6 decimals, since it goes into the alarm's expression as it stands", where, written)
 	}
 	return written
@@ -282,7 +260,7 @@ func (d *decoder) band(n *yaml.Node, where string) string {
 
 func (d *decoder) alarmID(n *yaml.Node, where string) string {
 	s, ok := d.text(n, where)
-	if ok && !idPattern.MatchString(s) {
+	if ok && !spec.AlarmIDPattern.MatchString(s) {
 		d.fail(n, "bad-name", "%s is %q; allowed: 1 to 16 of a-z, 0-9 and -", where, s)
 	}
 	return s
@@ -298,7 +276,7 @@ func (d *decoder) evaluation(where string, e *spec.Evaluation, longest time.Dura
 		"breaching": optional(func(v *yaml.Node) {
 			e.Breaching, _ = d.integer(v, where+".breaching", 1, maxEvaluate)
 		}),
-		"missing": optional(func(v *yaml.Node) { e.Missing, _ = d.choice(v, where+".missing", missingData...) }),
+		"missing": optional(func(v *yaml.Node) { e.Missing, _ = d.choice(v, where+".missing", spec.MissingData...) }),
 	}
 }
 
@@ -315,9 +293,9 @@ func (d *decoder) checkEvaluation(n *yaml.Node, where string, e spec.Evaluation)
 		d.fail(n, "breaching", "%s: breaching is %d%s, more than evaluate, %d%s; an alarm looks at `evaluate` datapoints, of which `breaching` must breach", where, e.Breaching, note("breaching"), e.Evaluate, note("evaluate"))
 	}
 	window := e.Period * time.Duration(e.Evaluate)
-	limit, kind := 7*24*time.Hour, "of an hour and more"
+	limit, kind := spec.MaxWindow(e.Period), "of an hour and more"
 	if e.Period < time.Hour {
-		limit, kind = 24*time.Hour, "below an hour"
+		kind = "below an hour"
 	}
 	if e.Period > 0 && window > limit {
 		d.fail(n, "window", "%s looks back period × evaluate = %s × %d = %s; CloudWatch allows %s for periods %s; lower evaluate or period", where, goDuration(e.Period), e.Evaluate, goDuration(window), goDuration(limit), kind)
@@ -349,8 +327,8 @@ func (d *decoder) thresholds(n *yaml.Node, where string) []Threshold {
 }
 
 func (d *decoder) threshold(n *yaml.Node, where string) Threshold {
-	t := Threshold{Threshold: defaultThreshold, Pos: d.pos(resolve(n))}
-	fs := d.evaluation(where, &t.Evaluation, longestPeriod)
+	t := Threshold{Threshold: spec.Threshold{}.WithDefaults(), Pos: d.pos(resolve(n))}
+	fs := d.evaluation(where, &t.Evaluation, spec.MaxPeriod)
 	fs["id"] = optional(func(v *yaml.Node) { t.ID = d.alarmID(v, where+".id") })
 	fs["operations"] = required(func(v *yaml.Node) {
 		t.Operations = d.operationList(v, where+".operations")

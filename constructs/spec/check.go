@@ -12,14 +12,32 @@ import (
 
 // Limits of an alarm's evaluation (PutMetricAlarm, CloudWatch API Reference).
 const (
-	maxBand = 100
-	// maxAnomalyPeriod: ANOMALY_DETECTION_BAND takes no longer periods ("Using
+	MaxBand = 100
+	// MaxAnomalyPeriod: ANOMALY_DETECTION_BAND takes no longer periods ("Using
 	// CloudWatch anomaly detection", CloudWatch User Guide).
-	maxAnomalyPeriod = time.Hour
-	maxWindow        = 7 * 24 * time.Hour
-	// maxShortWindow holds when the period is under an hour.
-	maxShortWindow = 24 * time.Hour
+	MaxAnomalyPeriod = time.Hour
+	MaxPeriod        = 7 * 24 * time.Hour
 )
+
+// The words and forms that settings of an alarm may have.
+var (
+	Statistics  = []string{"Sum", "SampleCount", "Average", "Minimum", "Maximum"}
+	MissingData = []string{"notBreaching", "breaching", "ignore", "missing"}
+	// AlarmIDPattern is the form of an alarm's id.
+	AlarmIDPattern = regexp.MustCompile(`^[a-z0-9-]{1,16}$`)
+	// BandPattern is the form of a band, which goes into the alarm's expression as
+	// it stands.
+	BandPattern = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]{1,6})?$`)
+)
+
+// MaxWindow is how far back an alarm with this period may look: a week, or a
+// day if the period is under an hour.
+func MaxWindow(period time.Duration) time.Duration {
+	if period < time.Hour {
+		return 24 * time.Hour
+	}
+	return 7 * 24 * time.Hour
+}
 
 // DefaultAnomaly is the anomaly alarm that a key gets when nobody says
 // otherwise: above the band of 2 standard deviations, judged by the sum over 5
@@ -154,13 +172,8 @@ func (p *problems) operations(k Key, what string, ops []Operation) {
 	}
 }
 
-var (
-	idPattern   = regexp.MustCompile(`^[a-z0-9-]{1,16}$`)
-	bandPattern = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
-)
-
 func (p *problems) id(what, id string) {
-	if !idPattern.MatchString(id) {
+	if !AlarmIDPattern.MatchString(id) {
 		p.add("%s: the id is %q; allowed are 1 to 16 of a-z, 0-9 and -", what, id)
 	}
 }
@@ -171,10 +184,10 @@ func (p *problems) anomaly(a Anomaly) {
 	if _, ok := operators[a.Direction]; !ok {
 		p.add("%s: the direction is %q; allowed are above, below and both", what, a.Direction)
 	}
-	if band, err := strconv.ParseFloat(a.Band, 64); err != nil || !bandPattern.MatchString(a.Band) || band <= 0 || band > maxBand {
-		p.add("%s: the band is %q; allowed is a number over 0, up to %d, such as 2 or 2.5", what, a.Band, maxBand)
+	if band, err := strconv.ParseFloat(a.Band, 64); err != nil || !BandPattern.MatchString(a.Band) || band <= 0 || band > MaxBand {
+		p.add("%s: the band is %q; allowed is a number over 0, up to %d, such as 2 or 2.5", what, a.Band, MaxBand)
 	}
-	p.evaluation(what, a.Evaluation, maxAnomalyPeriod)
+	p.evaluation(what, a.Evaluation, MaxAnomalyPeriod)
 }
 
 func (p *problems) threshold(k Key, t Threshold) {
@@ -187,11 +200,11 @@ func (p *problems) threshold(k Key, t Threshold) {
 	if math.IsNaN(t.Above) || math.IsInf(t.Above, 0) || t.Above < 0 {
 		p.add("%s: above is %v; allowed is a number from 0", what, t.Above)
 	}
-	p.evaluation(what, t.Evaluation, maxShortWindow)
+	p.evaluation(what, t.Evaluation, MaxPeriod)
 }
 
 func (p *problems) evaluation(what string, e Evaluation, maxPeriod time.Duration) {
-	if !slices.Contains([]string{"Sum", "SampleCount", "Average", "Minimum", "Maximum"}, e.Statistic) {
+	if !slices.Contains(Statistics, e.Statistic) {
 		p.add("%s: the statistic is %q; allowed are Sum, SampleCount, Average, Minimum and Maximum", what, e.Statistic)
 	}
 	if e.Period < time.Minute || e.Period%time.Minute != 0 || e.Period > maxPeriod {
@@ -200,14 +213,11 @@ func (p *problems) evaluation(what string, e Evaluation, maxPeriod time.Duration
 	if e.Evaluate < 1 || e.Breaching < 1 || e.Breaching > e.Evaluate {
 		p.add("%s: %d of %d periods must breach; allowed is at least 1, and not more than are evaluated", what, e.Breaching, e.Evaluate)
 	}
-	window := maxWindow
-	if e.Period < time.Hour {
-		window = maxShortWindow
-	}
+	window := MaxWindow(e.Period)
 	if e.Period > 0 && time.Duration(e.Evaluate) > window/e.Period {
 		p.add("%s looks back over %d periods of %s; CloudWatch allows %s at most", what, e.Evaluate, Minutes(e.Period), Minutes(window))
 	}
-	if !slices.Contains([]string{"notBreaching", "breaching", "ignore", "missing"}, e.Missing) {
+	if !slices.Contains(MissingData, e.Missing) {
 		p.add("%s: missing is %q; allowed are notBreaching, breaching, ignore and missing", what, e.Missing)
 	}
 }

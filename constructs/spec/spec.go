@@ -134,7 +134,7 @@ type Alarm struct {
 // Unit is what is placed: one key and one operation (or set of operations)
 // with all the detectors and alarms on it. It never moves between stacks.
 type Unit struct {
-	// ID is the unit's identity, see naming.UnitID. Empty outside of a plan.
+	// ID is the unit's identity, as its spec.Names gives it.
 	ID         string
 	Key        Key
 	Operations []Operation // sorted

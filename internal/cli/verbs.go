@@ -242,6 +242,7 @@ condition saw and said, and the alarms that follow, or the reason for none.`,
 				if len(missing) > 0 {
 					return errGate
 				}
+				w.say(p.Problems.Errors(), p.Config)
 				return w.print(format, picked, report.Form{}, func(out io.Writer) {
 					for i := range picked.Keys {
 						if i > 0 {
@@ -289,7 +290,8 @@ func (w *World) coverageCommand(o *options) *cobra.Command {
 		Short: "has each watched key its alarms? A gate",
 		Long: `Compare the keys of the account, by the rules, with the alarms that CloudWatch
 really has, whoever made them. Exit status 1 if a watched key lacks an alarm, or a
-key could not be read; each is named with key, operation and rule.`,
+key could not be read; each is named with key, operation and rule. It is also 1 if
+the rules ask for what synth would refuse.`,
 		Example: "  keywatch coverage\n  keywatch coverage --format json > coverage.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -308,7 +310,9 @@ key could not be read; each is named with key, operation and rule.`,
 				}); err != nil {
 					return err
 				}
-				if !r.Passed() {
+				problems := ofAlarms(p.Problems)
+				w.say(problems, p.Config)
+				if !r.Passed() || len(problems.Errors()) > 0 {
 					return errGate
 				}
 				return nil
@@ -318,6 +322,21 @@ key could not be read; each is named with key, operation and rule.`,
 	formatFlag(cmd, &format)
 	cmd.Flags().BoolVar(&keys, "keys", false, "also a line for each key")
 	return cmd
+}
+
+// ofAlarms leaves out the problems that a coverage report says by itself, and
+// those of stacks: what a deploy would stop at says nothing about the alarms that
+// there are.
+func ofAlarms(problems diag.List) diag.List {
+	return slices.DeleteFunc(slices.Clone(problems), func(p diag.Problem) bool {
+		switch p.Code {
+		case "unreadable", "unreadable-deployed",
+			"stack-busy", "stack-stuck", "stack-foreign", "stack-left", "unknown-alarm",
+			"placed-twice", "placed-elsewhere", "placement-full", "mass-removal", "snapshot-unplaced":
+			return true
+		}
+		return false
+	})
 }
 
 type answerFunc func(context.Context, Source, *plan.Plan) error

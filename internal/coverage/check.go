@@ -143,8 +143,8 @@ func (w *Wanted) find(have []watcher) {
 			near = append(near, h)
 		}
 	}
-	slices.SortStableFunc(near, func(a, b watcher) int {
-		return cmp.Compare(sameName(b, w), sameName(a, w))
+	slices.SortFunc(near, func(a, b watcher) int {
+		return cmp.Or(cmp.Compare(sameName(b, w), sameName(a, w)), cmp.Compare(a.Name, b.Name))
 	})
 	for _, h := range near {
 		why := h.lacks(w)

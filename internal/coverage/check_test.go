@@ -140,7 +140,7 @@ func TestWhatCountsAsTheAnomalyAlarm(t *testing.T) {
 		"another statistic":                     {func(a *coverage.Alarm) { metric(a).Statistic = "Average" }, "looks at the statistic Average, the rule wants Sum"},
 		"longer periods":                        {func(a *coverage.Alarm) { metric(a).Period = time.Hour }, "looks at periods of 1h, the rule wants 5m"},
 		"shorter periods":                       {func(a *coverage.Alarm) { metric(a).Period = time.Minute }, "looks at periods of 1m, the rule wants 5m"},
-		"a unit":                                {func(a *coverage.Alarm) { metric(a).Unit = "Bytes" }, "asks for the unit Bytes, without which it may see nothing"},
+		"a unit":                                {func(a *coverage.Alarm) { metric(a).Unit = "Bytes" }, "asks for the unit Bytes, in which there may be no data"},
 		"needs more datapoints":                 {periods(3, 3), "needs 3 of 3 periods, the rule wants 2 of 3"},
 		"so many that it is blind":              {periods(288, 288), "needs 288 of 288 periods, the rule wants 2 of 3"},
 		"all of its periods, by leaving it out": {periods(0, 3), "needs 3 of 3 periods, the rule wants 2 of 3"},
@@ -306,7 +306,7 @@ func TestTheBestOfSeveralAlarms(t *testing.T) {
 }
 
 func TestStatusOfEachKey(t *testing.T) {
-	unreadable := func(k *inventory.Key) { *k = inventory.Key{ARN: k.ARN, ID: k.ID, Unreadable: "denied"} }
+	unreadable := func(k *inventory.Key) { *k = inventory.Key{ARN: k.ARN, ID: k.ID, Unreadable: inventory.ReasonTags + "denied"} }
 	rules := strings.Replace(oneAnomaly, "[Decrypt]", "[Decrypt, Encrypt]", 1) + "  - {name: sign, match: {tag: sign, exists: true}, operations: [Sign]}\n  - {name: sandbox, match: {tag: box, exists: true}, watch: false}\n"
 	tagged := func(tag string) func(*inventory.Key) {
 		return func(k *inventory.Key) { k.Tags = []inventory.Tag{{Key: tag}} }
@@ -325,7 +325,7 @@ func TestStatusOfEachKey(t *testing.T) {
 		"partly covered":           {nil, some, "partly-covered", "1 of 2 alarms are missing", false},
 		"not covered":              {nil, none, "not-covered", "2 of 2 alarms are missing", false},
 		"watched without an alarm": {tagged("sign"), none, "not-covered", `the key (ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT) can do none of the operations that rule "sign" names`, false},
-		"unreadable":               {unreadable, none, "unreadable", "denied", false},
+		"unreadable":               {unreadable, none, "unreadable", "kms:ListResourceTags: denied", false},
 		"unmatched":                {tagged("x"), none, "unmatched", "no rule matches", true},
 		"out of scope":             {tagged("box"), none, "out-of-scope", `rule "sandbox" says watch: false`, true},
 		"not eligible":             {func(k *inventory.Key) { k.State = "PendingDeletion" }, none, "not-eligible", "the key state is PendingDeletion", true},
@@ -389,14 +389,28 @@ func TestPlannedCountsEverythingAsPresent(t *testing.T) {
 	}
 }
 
-// DescribeAlarms may answer in any order; the answer does not depend on it,
-// but for which of several good alarms is named.
 func TestOrderOfAlarmsDoesNotMatter(t *testing.T) {
-	p := planOf(t, oneSum+"\n", key(keyA, nil), key(keyB, nil))
-	have := deployed(p)
+	p := planOf(t, oneSum, key(keyA, nil), key(keyB, nil))
+	have := deployed(p)[:1]
+	for _, name := range []string{"b", "a", "c"} { // all three do it
+		have[0].Name = name
+		have = append(have, have[0])
+	}
+	have = have[1:]
 	want := coverage.Check(p, have)
 	slices.Reverse(have)
 	if diff := cmp.Diff(want.Keys[0].Alarms, coverage.Check(p, have).Keys[0].Alarms); diff != "" {
 		t.Errorf("(-forwards +backwards):\n%s", diff)
+	}
+}
+
+func TestSumOverTwoKeysCountsForNeither(t *testing.T) {
+	p := planOf(t, oneSum, key(keyA, nil), key(keyB, nil))
+	have := deployed(p)[:1]
+	have[0].Queries[1].Dimensions["KeyArn"] = region + keyB
+	for _, k := range coverage.Check(p, have).Keys {
+		if k.Alarms[0].Present || k.Alarms[0].Why != "" {
+			t.Errorf("%s: present %v, %q", k.ID, k.Alarms[0].Present, k.Alarms[0].Why)
+		}
 	}
 }

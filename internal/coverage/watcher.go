@@ -63,7 +63,7 @@ func (w *watcher) readMetrics(metrics []Query) {
 		case q.Statistic != w.statistic || q.Period != w.period:
 			w.odd = "mixes statistics or periods"
 		case q.Unit != "" && q.Unit != "None":
-			w.odd = fmt.Sprintf("asks for the unit %s, without which it may see nothing", q.Unit)
+			w.odd = fmt.Sprintf("asks for the unit %s, in which there may be no data", q.Unit)
 		}
 	}
 }
@@ -151,14 +151,14 @@ func (w watcher) lacks(want *Wanted) string {
 	case w.period != q.Period:
 		return fmt.Sprintf("looks at periods of %s, the rule wants %s", spec.Minutes(w.period), spec.Minutes(q.Period))
 	}
-	why := w.lacksThreshold(want)
+	judge := w.lacksThreshold
 	if want.Kind == spec.KindAnomaly {
-		why = w.lacksBand(want)
+		judge = w.lacksBand
 	}
-	if why == "" {
-		why = w.lacksDatapoints(want)
+	if why := judge(want); why != "" {
+		return why
 	}
-	return why
+	return w.lacksDatapoints(want)
 }
 
 func (w watcher) lacksActions(want spec.Actions) string {

@@ -10,17 +10,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
-	"keywatch/internal/coverage"
+	"keywatch/constructs/spec"
+	"keywatch/internal/inventory"
 )
 
 // Alarms reads every metric alarm of the account and region, whoever made it,
 // sorted by name; or there is an [*Error].
-func (s *Session) Alarms(ctx context.Context) ([]coverage.Alarm, error) {
+func (s *Session) Alarms(ctx context.Context) ([]inventory.Alarm, error) {
 	// Only so that an error can say whose alarms these were.
 	if _, err := s.Caller(ctx); err != nil {
 		return nil, err
 	}
-	var alarms []coverage.Alarm
+	var alarms []inventory.Alarm
 	seen := make(map[string]bool)
 	err := eachPage(func(marker *string) (page, error) {
 		out, err := s.cloudwatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
@@ -50,19 +51,20 @@ func (s *Session) Alarms(ctx context.Context) ([]coverage.Alarm, error) {
 	if err != nil {
 		return nil, s.fail(opDescribeAlarms, "", err)
 	}
-	slices.SortFunc(alarms, func(a, b coverage.Alarm) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(alarms, func(a, b inventory.Alarm) int { return cmp.Compare(a.Name, b.Name) })
 	return alarms, nil
 }
 
 // alarm says an alarm in our words. What CloudWatch leaves out because it is the
 // default is filled in ("PutMetricAlarm", CloudWatch API Reference), so that an
 // alarm that spells it out and one that does not are the same.
-func alarm(a *types.MetricAlarm) coverage.Alarm {
+func alarm(a *types.MetricAlarm) inventory.Alarm {
 	periods := int(aws.ToInt32(a.EvaluationPeriods))
-	return coverage.Alarm{
+	return inventory.Alarm{
 		Name:              aws.ToString(a.AlarmName),
 		ARN:               aws.ToString(a.AlarmArn),
 		ActionsEnabled:    a.ActionsEnabled == nil || *a.ActionsEnabled,
+		Actions:           &spec.Actions{Alarm: a.AlarmActions, OK: a.OKActions, InsufficientData: a.InsufficientDataActions},
 		Queries:           queries(a),
 		ThresholdMetricID: aws.ToString(a.ThresholdMetricId),
 		Threshold:         a.Threshold,
@@ -73,20 +75,21 @@ func alarm(a *types.MetricAlarm) coverage.Alarm {
 	}
 }
 
-func queries(a *types.MetricAlarm) []coverage.Query {
+func queries(a *types.MetricAlarm) []inventory.Query {
 	if aws.ToString(a.MetricName) != "" {
-		return []coverage.Query{{
+		return []inventory.Query{{
 			Namespace:  aws.ToString(a.Namespace),
 			MetricName: aws.ToString(a.MetricName),
 			Dimensions: dimensions(a.Dimensions),
 			Statistic:  cmp.Or(string(a.Statistic), aws.ToString(a.ExtendedStatistic)),
+			Unit:       string(a.Unit),
 			Period:     seconds(a.Period),
 			ReturnData: true,
 		}}
 	}
-	var qs []coverage.Query
+	var qs []inventory.Query
 	for _, m := range a.Metrics {
-		q := coverage.Query{
+		q := inventory.Query{
 			ID:         aws.ToString(m.Id),
 			Expression: aws.ToString(m.Expression),
 			Period:     seconds(m.Period),
@@ -94,6 +97,7 @@ func queries(a *types.MetricAlarm) []coverage.Query {
 		}
 		if st := m.MetricStat; st != nil {
 			q.Statistic = aws.ToString(st.Stat)
+			q.Unit = string(st.Unit)
 			q.Period = seconds(st.Period)
 			if st.Metric != nil {
 				q.Namespace = aws.ToString(st.Metric.Namespace)

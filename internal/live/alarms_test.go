@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"keywatch/internal/coverage"
+	"keywatch/internal/inventory"
 	"keywatch/test/fakeaws"
 )
 
-func worldAlarms() []coverage.Alarm {
-	return []coverage.Alarm{anomalyAlarm("a"), staticAlarm("m"), anomalyAlarm("z")}
+func worldAlarms() []inventory.Alarm {
+	return []inventory.Alarm{anomalyAlarm("a"), staticAlarm("m"), anomalyAlarm("z")}
 }
 
 func TestAlarmsAreWholeAndSortedAtEveryPageSize(t *testing.T) {
@@ -31,7 +31,7 @@ func TestDefaultsThatCloudWatchLeavesOutAreFilledIn(t *testing.T) {
 	t.Parallel()
 	bare := staticAlarm("bare")
 	bare.EvaluationPeriods, bare.DatapointsToAlarm, bare.TreatMissingData = 3, 0, ""
-	got, err := session(t, fakeaws.Start(t, fakeaws.State{Alarms: []coverage.Alarm{bare}}), quick()).Alarms(t.Context())
+	got, err := session(t, fakeaws.Start(t, fakeaws.State{Alarms: []inventory.Alarm{bare}}), quick()).Alarms(t.Context())
 	if err != nil || got[0].DatapointsToAlarm != 3 || got[0].TreatMissingData != "missing" {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -108,6 +108,6 @@ func TestMoreAlarmsThanCanBe(t *testing.T) {
 
 func TestAnAlarmWithoutANameIsNoAlarm(t *testing.T) {
 	t.Parallel()
-	_, err := session(t, fakeaws.Start(t, fakeaws.State{Alarms: []coverage.Alarm{{}}}), quick()).Alarms(t.Context())
+	_, err := session(t, fakeaws.Start(t, fakeaws.State{Alarms: []inventory.Alarm{{}}}), quick()).Alarms(t.Context())
 	wantError(t, err, Incomplete, "describe alarms"+as+"the answer holds an alarm without a name")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 
-	"keywatch/internal/coverage"
+	"keywatch/constructs/spec"
 	"keywatch/internal/inventory"
 	"keywatch/test/fakeaws"
 )
@@ -103,7 +103,7 @@ func world() fakeaws.State {
 			{Name: "alias/aws/ebs"},
 			{Name: "alias/aws/rds", Target: id(99)}, // a managed key that ListKeys does not name
 		},
-		Alarms: []coverage.Alarm{anomalyAlarm("z"), staticAlarm("m"), anomalyAlarm("a")},
+		Alarms: []inventory.Alarm{anomalyAlarm("z"), staticAlarm("m"), anomalyAlarm("a")},
 	}
 }
 
@@ -143,10 +143,11 @@ func worldInventory() *inventory.Inventory {
 	return &inventory.Inventory{Account: account, Region: region, Partition: "aws", ReadAt: now(), Keys: worldKeys()}
 }
 
-func anomalyAlarm(name string) coverage.Alarm {
-	return coverage.Alarm{
+func anomalyAlarm(name string) inventory.Alarm {
+	return inventory.Alarm{
 		Name: name, ARN: "arn:aws:cloudwatch:" + region + ":" + account + ":alarm:" + name, ActionsEnabled: true,
-		Queries: []coverage.Query{
+		Actions: &spec.Actions{Alarm: []string{"topic-a", "topic-b"}, OK: []string{"topic-c"}, InsufficientData: []string{"topic-d"}},
+		Queries: []inventory.Query{
 			{ID: "m1", Namespace: "AWS/KMS", MetricName: "SuccessfulRequest", Dimensions: map[string]string{"KeyArn": arnOf(id(5)), "Operation": "Decrypt"}, Statistic: "Sum", Period: 5 * time.Minute, ReturnData: true},
 			{ID: "band", Expression: "ANOMALY_DETECTION_BAND(m1, 2.5)", ReturnData: true},
 		},
@@ -154,11 +155,12 @@ func anomalyAlarm(name string) coverage.Alarm {
 	}
 }
 
-func staticAlarm(name string) coverage.Alarm {
-	return coverage.Alarm{
+func staticAlarm(name string) inventory.Alarm {
+	return inventory.Alarm{
 		Name: name, ARN: "arn:aws:cloudwatch:" + region + ":" + account + ":alarm:" + name,
-		Queries: []coverage.Query{
-			{Namespace: "AWS/KMS", MetricName: "SuccessfulRequest", Dimensions: map[string]string{"KeyArn": arnOf(id(1))}, Statistic: "Sum", Period: time.Minute, ReturnData: true},
+		Actions: &spec.Actions{Alarm: []string{}, OK: []string{}, InsufficientData: []string{"topic-d"}},
+		Queries: []inventory.Query{
+			{Namespace: "AWS/KMS", MetricName: "SuccessfulRequest", Dimensions: map[string]string{"KeyArn": arnOf(id(1))}, Statistic: "Sum", Unit: "Count", Period: time.Minute, ReturnData: true},
 		},
 		Threshold: aws.Float64(1.5), Operator: "GreaterThanThreshold", EvaluationPeriods: 1, DatapointsToAlarm: 1, TreatMissingData: "missing",
 	}

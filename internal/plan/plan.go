@@ -460,6 +460,9 @@ func (b *builder) checkGates() {
 	p := b.plan
 	for i := range p.Keys {
 		k := &p.Keys[i]
+		if k.Gone {
+			p.Problems.Warn(diag.Pos{}, "gone", "key %s was listed, and a moment later KMS did not know it; it was deleted meanwhile, or is so new that not all of KMS has it: run again to be sure", k.ARN)
+		}
 		if k.Decision.Status != rules.Unreadable || b.deployed[k.ID] > 0 { // the latter: see compare
 			continue
 		}

@@ -45,7 +45,7 @@ func Plan(w io.Writer, p *plan.Plan) {
 	tw.AppendFooter(table.Row{"total", t.Watched, anomaly, static, plan.FormatUSD(t.MonthlyUSD)})
 	tw.Render()
 	fmt.Fprintf(w, "\n%s and %s in %s%s.\n", count(t.Alarms, "alarm"), count(t.Detectors, "detector"), count(t.Stacks, "alarm stack"), andDashboard(p))
-	fmt.Fprintf(w, "Prices: %s; an anomaly alarm bills as three metrics.\n", plan.PricesOf)
+	fmt.Fprintf(w, "Prices: %s.\nAn anomaly alarm bills as three metrics.\n", plan.PricesOf)
 	changes(w, p)
 	notWatched(w, p)
 }
@@ -122,27 +122,59 @@ func statusText(k *plan.Key) string {
 	return string(k.Decision.Status)
 }
 
-// Keys writes a table key → rule → alarms, and why the others have none.
+// Keys writes a table key → rule → alarms, then why the others have none.
 func Keys(w io.Writer, r *coverage.Report) {
 	tw := newTable(w, table.Row{"key", "rule", "alarms"})
 	tw.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 1, WidthMax: 28, WidthMaxEnforcer: text.Trim},
+		{Number: 1, WidthMax: 28, WidthMaxEnforcer: wrapLines},
 		{Number: 2, WidthMax: 16, WidthMaxEnforcer: text.WrapHard},
 		{Number: 3, WidthMax: 32, WidthMaxEnforcer: text.WrapSoft},
 	})
-	for i := range r.Keys {
-		k := &r.Keys[i]
-		tw.AppendRow(table.Row{Title(k.Key.Key), cmp.Or(k.Rule, "-"), alarmsOf(k)})
+	for _, k := range forReading(r.Keys) {
+		tw.AppendRow(table.Row{cell(k.Key.Key), cmp.Or(k.Rule, "-"), alarmsOf(k)})
 	}
 	tw.Render()
 }
 
-// Title is what names a key in a table: its alias, or the tail of its ID.
+// forReading puts the keys with alarms first, by rule and then by title; the
+// order of ARNs means nothing to a person.
+func forReading(keys []coverage.Key) []*coverage.Key {
+	out := make([]*coverage.Key, len(keys))
+	for i := range keys {
+		out[i] = &keys[i]
+	}
+	some := func(k *coverage.Key) int { return min(1, len(k.Alarms)) }
+	slices.SortStableFunc(out, func(a, b *coverage.Key) int {
+		return cmp.Or(cmp.Compare(some(b), some(a)), cmp.Compare(a.Rule, b.Rule), cmp.Compare(Title(a.Key.Key), Title(b.Key.Key)))
+	})
+	return out
+}
+
+// Title is what names a key in a table: its alias, or its ID.
 func Title(k *inventory.Key) string {
 	if a := k.Alias(); a != "" {
 		return strings.TrimPrefix(a, "alias/")
 	}
 	return k.ID
+}
+
+// cell is the title for a narrow column: nothing of it is cut off, since two keys
+// may differ in their tails only, and an ID breaks where alarm names cut it.
+func cell(k *inventory.Key) string {
+	title := Title(k)
+	if at := len(title) - 12; title == k.ID && at > 0 {
+		return title[:at] + "\n" + title[at:]
+	}
+	return title
+}
+
+// wrapLines is text.WrapHard, which takes a line break for a space, line by line.
+func wrapLines(s string, width int) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = text.WrapHard(lines[i], width)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func alarmsOf(k *coverage.Key) string {
@@ -212,7 +244,10 @@ func Coverage(w io.Writer, r *coverage.Report) {
 			fmt.Fprintf(w, "  %s\n", k.Reason)
 		}
 	}
-	if r.Passed() {
+	switch {
+	case r.Plan.Totals.Watched == 0:
+		fmt.Fprintln(w, "no key is watched")
+	case r.Passed():
 		fmt.Fprintln(w, "every watched key has all its alarms")
 	}
 }

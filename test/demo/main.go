@@ -107,7 +107,8 @@ func step(format string, args ...any) {
 
 func (d *demo) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = d.server.Env()
+	// The CDK CLI keeps in its home which account an access key belongs to.
+	cmd.Env = append(d.server.Env(), "CDK_HOME="+d.dir)
 	return cmd
 }
 

@@ -112,6 +112,60 @@ func TestLinksInTheReadmeLeadSomewhere(t *testing.T) {
 	}
 }
 
+// What `npx cdk` finds without any flag: the app, no metadata, and no config of
+// somebody's own. Versions are pinned to the digit, and as the docs say.
+func TestTheCDKSettingsAndThePins(t *testing.T) {
+	t.Parallel()
+	var cdk struct {
+		App              string
+		VersionReporting *bool
+		Context          map[string]any
+	}
+	if err := json.Unmarshal([]byte(read(t, "cdk.json")), &cdk); err != nil {
+		t.Fatal(err)
+	}
+	if cdk.App != "go run ." || cdk.VersionReporting == nil || *cdk.VersionReporting || cdk.Context["@aws-cdk/core:validateAgainstDefaultRules"] != true {
+		t.Errorf("cdk.json: %+v", cdk)
+	}
+	for name := range cdk.Context {
+		if strings.HasPrefix(name, "keywatch:") {
+			t.Errorf("cdk.json sets %s for everybody", name)
+		}
+	}
+	var npm struct{ DevDependencies map[string]string }
+	if err := json.Unmarshal([]byte(read(t, "package.json")), &npm); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"aws-cdk": "2.1148.1", "node": "24.21.0"} {
+		if got := npm.DevDependencies[name]; got != want {
+			t.Errorf("package.json: %s %s, want %s", name, got, want)
+		}
+	}
+	mod := read(t, "go.mod")
+	for _, pin := range []string{
+		"aws-cdk-go/awscdk/v2 v2.270.0", "constructs-go/constructs/v10 v10.6.0", "jsii-runtime-go v1.139.0",
+		"aws-sdk-go-v2/service/kms v1.62.4", "aws-sdk-go-v2/config v1.33.15",
+	} {
+		if !strings.Contains(mod, "github.com/aws/"+pin+"\n") {
+			t.Errorf("go.mod does not pin %s", pin)
+		}
+	}
+	for _, line := range strings.Split(read(t, "test/localaws/requirements.in"), "\n") {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' && !strings.Contains(line, "==") {
+			t.Errorf("requirements.in does not pin %s", line)
+		}
+	}
+}
+
+// The figures in the README were measured, not left out.
+func TestTheReadmeHasFigures(t *testing.T) {
+	t.Parallel()
+	readme := read(t, "README.md")
+	if strings.Contains(readme, "<!-- bench -->") || !strings.Contains(readme, "| 5,000 |") {
+		t.Error("the README lacks the figures of make bench")
+	}
+}
+
 // The README's two commands are targets of the Makefile, and CI calls the test
 // command.
 func TestTheTwoCommandsExist(t *testing.T) {

@@ -23,7 +23,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/google/go-cmp/cmp"
 
-	"keywatch/internal/naming"
 	"keywatch/test/fixture"
 	"keywatch/test/localaws"
 	"keywatch/test/observed"
@@ -274,24 +273,40 @@ func (w *world) describe(a types.MetricAlarm) alarm {
 	return out
 }
 
-// unmoved makes sure that the resources of the given keys are the very same in
-// both states: stack, logical ID, physical ID.
+// unmoved makes sure that the alarms of the given keys are the very same in both
+// states: name, stack and logical ID, for as many alarms as each key should have.
 func (w *world) unmoved(before, after *observed.State, names ...string) {
 	w.t.Helper()
-	seen := 0
-	for id, r := range before.Resources {
-		identity, ok := naming.ParseLogicalID(id)
-		if !ok || !slices.ContainsFunc(names, func(n string) bool { return w.keys[n].id == identity.KeyID }) {
-			continue
+	was, is := alarmResources(before), alarmResources(after)
+	for _, name := range names {
+		k := w.keys[name]
+		seen := 0
+		for alarm, r := range was {
+			if !strings.Contains(alarm, " "+k.id[len(k.id)-12:]+" ") {
+				continue
+			}
+			seen++
+			if is[alarm] != r {
+				w.t.Errorf("alarm %q was %+v and is %+v: it was moved or replaced", alarm, r, is[alarm])
+			}
 		}
-		seen++
-		if got := after.Resources[id]; got != r {
-			w.t.Errorf("%s was %+v and is %+v: it was moved or replaced", id, r, got)
+		if want := len(k.Anomaly) + len(k.Static); seen != want {
+			w.t.Errorf("key %s had %d alarms, want %d", name, seen, want)
 		}
 	}
-	if seen == 0 {
-		w.t.Errorf("no resource of %v was looked at", names)
+}
+
+type placed struct{ stack, logicalID string }
+
+// alarmResources says for each alarm, by its name, which resource it is.
+func alarmResources(s *observed.State) map[string]placed {
+	out := map[string]placed{}
+	for id, r := range s.Resources {
+		if r.Type == "AWS::CloudWatch::Alarm" {
+			out[r.PhysicalID] = placed{r.Stack, id}
+		}
 	}
+	return out
 }
 
 // watched are the names of the keys with alarms, without some.

@@ -121,6 +121,32 @@ func readsOfSynth(t *testing.T, app string) map[string]int {
 	return requests
 }
 
+// The same when STS, which says whose keys these are, fails: of its requests some
+// are the CDK CLI's own.
+func TestNothingIsDeployedWithoutKnowingTheAccount(t *testing.T) {
+	app := binary(t, "keywatch", ".")
+	healthy := fakeaws.Start(t, smallAccount(), fakeaws.PageSize(1))
+	deploy(t, app, healthy)
+	n := healthy.Count("sts:GetCallerIdentity")
+	if n < 2 {
+		t.Fatalf("%d requests to STS, want the CLI's and the app's", n)
+	}
+	for nth := 1; nth <= n; nth++ {
+		for name, kind := range map[string]fakeaws.Kind{"throttled": fakeaws.Throttle, "expired": fakeaws.ExpiredToken, "denied": fakeaws.AccessDenied} {
+			t.Run(fmt.Sprintf("%d %s", nth, name), func(t *testing.T) {
+				t.Parallel()
+				srv := fakeaws.Start(t, smallAccount(), fakeaws.PageSize(1))
+				srv.Fail(fakeaws.Fault{Operation: "sts:GetCallerIdentity", Nth: nth, Times: fakeaws.Forever, Kind: kind})
+				out, err := deploy(t, app, srv)
+				if w := srv.WriteCalls(); err == nil || len(w) > 0 {
+					t.Errorf("err = %v, writes %v:\n%s", err, w, out)
+				}
+				noSecret(t, out)
+			})
+		}
+	}
+}
+
 func noSecret(t *testing.T, out string) {
 	t.Helper()
 	for _, secret := range []string{fakeaws.SecretKey, fakeaws.SessionToken} {

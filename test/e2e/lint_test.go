@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"keywatch/test/fakeaws"
+	"keywatch/test/fixture"
 )
 
 // cfn-lint finds nothing in what is synthesised, without any ignore, from no
@@ -19,14 +20,24 @@ func TestTemplatesPassCfnLint(t *testing.T) {
 	for i := range 300 { // four alarms each: 1,200 alarms in seven stacks
 		many.Keys = append(many.Keys, fakeaws.Key{ID: fmt.Sprintf("%08x-1111-2222-3333-4444%08x", i, i), Tags: []fakeaws.Tag{{Key: "env", Value: "prod"}}})
 	}
+	demo, err := os.ReadFile("../../examples/demo.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloudwatch := filepath.Join(t.TempDir(), "keywatch.yaml")
+	if err := os.WriteFile(cloudwatch, append(demo, "\ndetector: cloudwatch\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]struct {
 		state  fakeaws.State
 		config string
 		stacks int // with the dashboard's
 	}{
-		"no key":      {fakeaws.State{}, "config/keywatch.yaml", 2},
-		"three keys":  {smallAccount(), "config/keywatch.yaml", 2},
-		"1200 alarms": {many, "config/keywatch.yaml", 8},
+		"no key":                       {fakeaws.State{}, "config/keywatch.yaml", 2},
+		"three keys":                   {smallAccount(), "config/keywatch.yaml", 2},
+		"1200 alarms":                  {many, "config/keywatch.yaml", 8},
+		"one of everything":            {everything(), "examples/demo.yaml", 2},
+		"detectors left to CloudWatch": {everything(), cloudwatch, 2},
 	}
 	lint, err := filepath.Abs("../../.venv/bin/cfn-lint")
 	if err != nil {
@@ -61,4 +72,18 @@ func TestTemplatesPassCfnLint(t *testing.T) {
 			}
 		})
 	}
+}
+
+// everything is the account of the demo: each kind of key, and each kind of
+// alarm.
+func everything() fakeaws.State {
+	var s fakeaws.State
+	for i, k := range fixture.Keys() {
+		key := fakeaws.Key{ID: fmt.Sprintf("%08x-1111-2222-3333-4444%08x", i, i), Usage: string(k.Usage), Spec: string(k.Spec)}
+		for name, value := range k.Tags {
+			key.Tags = append(key.Tags, fakeaws.Tag{Key: name, Value: value})
+		}
+		s.Keys = append(s.Keys, key)
+	}
+	return s
 }

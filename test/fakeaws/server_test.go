@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
-	"keywatch/internal/coverage"
+	"keywatch/internal/inventory"
 	"keywatch/test/fakeaws"
 )
 
@@ -260,9 +260,9 @@ func TestWhatTheCDKAsksBeforeItDeploys(t *testing.T) {
 
 func TestAlarmsGoOverTheWire(t *testing.T) {
 	t.Parallel()
-	srv := fakeaws.Start(t, fakeaws.State{Alarms: []coverage.Alarm{{
+	srv := fakeaws.Start(t, fakeaws.State{Alarms: []inventory.Alarm{{
 		Name:    "a",
-		Queries: []coverage.Query{{ID: "e", Expression: "SUM([a])", Period: 60e9}},
+		Queries: []inventory.Query{{ID: "e", Expression: "SUM([a])", Period: 60e9}},
 	}}})
 	out, err := cloudwatch.NewFromConfig(config(srv)).DescribeAlarms(t.Context(), nil)
 	if err != nil || len(out.MetricAlarms) != 1 || *out.MetricAlarms[0].Metrics[0].Expression != "SUM([a])" || *out.MetricAlarms[0].Metrics[0].Period != 60 {

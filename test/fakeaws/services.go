@@ -11,7 +11,7 @@ import (
 
 	"github.com/aws/smithy-go/encoding/cbor"
 
-	"keywatch/internal/coverage"
+	"keywatch/internal/inventory"
 )
 
 // faultAnswer is the answer of a fault that replaces the service's own.
@@ -290,7 +290,7 @@ func (s *Server) cloudwatch(req *request, f Fault) answer {
 
 // metricAlarm spells the alarm as CloudWatch does: one query without an ID is an
 // alarm on a single metric.
-func metricAlarm(a coverage.Alarm) cbor.Map {
+func metricAlarm(a inventory.Alarm) cbor.Map {
 	out := cbor.Map{
 		"AlarmName":          cbor.String(a.Name),
 		"AlarmArn":           cbor.String(a.ARN),
@@ -303,6 +303,11 @@ func metricAlarm(a coverage.Alarm) cbor.Map {
 	}
 	if a.TreatMissingData != "" {
 		out["TreatMissingData"] = cbor.String(a.TreatMissingData)
+	}
+	if a.Actions != nil {
+		out["AlarmActions"] = texts(a.Actions.Alarm)
+		out["OKActions"] = texts(a.Actions.OK)
+		out["InsufficientDataActions"] = texts(a.Actions.InsufficientData)
 	}
 	if a.Threshold != nil {
 		out["Threshold"] = cbor.Float64(*a.Threshold)
@@ -317,6 +322,9 @@ func metricAlarm(a coverage.Alarm) cbor.Map {
 		out["Dimensions"] = dimensions(q.Dimensions)
 		out["Statistic"] = cbor.String(q.Statistic)
 		out["Period"] = cbor.Uint(q.Period / time.Second)
+		if q.Unit != "" {
+			out["Unit"] = cbor.String(q.Unit)
+		}
 		return out
 	}
 	metrics := make(cbor.List, 0, len(a.Queries))
@@ -327,7 +335,7 @@ func metricAlarm(a coverage.Alarm) cbor.Map {
 	return out
 }
 
-func metricQuery(q coverage.Query) cbor.Map {
+func metricQuery(q inventory.Query) cbor.Map {
 	m := cbor.Map{"Id": cbor.String(q.ID), "ReturnData": cbor.Bool(q.ReturnData)}
 	if q.Expression != "" {
 		m["Expression"] = cbor.String(q.Expression)
@@ -336,7 +344,7 @@ func metricQuery(q coverage.Query) cbor.Map {
 		}
 		return m
 	}
-	m["MetricStat"] = cbor.Map{
+	stat := cbor.Map{
 		"Metric": cbor.Map{
 			"Namespace":  cbor.String(q.Namespace),
 			"MetricName": cbor.String(q.MetricName),
@@ -345,7 +353,19 @@ func metricQuery(q coverage.Query) cbor.Map {
 		"Stat":   cbor.String(q.Statistic),
 		"Period": cbor.Uint(q.Period / time.Second),
 	}
+	if q.Unit != "" {
+		stat["Unit"] = cbor.String(q.Unit)
+	}
+	m["MetricStat"] = stat
 	return m
+}
+
+func texts(ss []string) cbor.List {
+	out := make(cbor.List, 0, len(ss))
+	for _, s := range ss {
+		out = append(out, cbor.String(s))
+	}
+	return out
 }
 
 func dimensions(ds map[string]string) cbor.List {

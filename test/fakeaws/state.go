@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"keywatch/internal/coverage"
+	"keywatch/internal/inventory"
 )
 
 // State is what the account holds. The zero value is an empty account.
@@ -16,7 +16,7 @@ type State struct {
 	CallerARN string // default a user named "tester" in the account
 	Keys      []Key
 	Aliases   []Alias
-	Alarms    []coverage.Alarm
+	Alarms    []inventory.Alarm
 	Stacks    []Stack
 }
 
