@@ -67,7 +67,7 @@ func account() *inventory.Inventory {
 		key("00000003-12ab-34cd-56ef-1234567890a3", inventory.Key{Tags: []inventory.Tag{{Key: "use", Value: "sign"}, {Key: "note", Value: "a \"b\"\n\tü 鍵"}}}),
 		key("00000004-12ab-34cd-56ef-1234567890a4", inventory.Key{Tags: []inventory.Tag{{Key: "env", Value: "sandbox"}}}),
 		key("00000005-12ab-34cd-56ef-1234567890a5", inventory.Key{}),
-		key("00000006-12ab-34cd-56ef-1234567890a6", inventory.Key{Unreadable: "kms:DescribeKey: AccessDeniedException: not authorized <by policy> & co"}),
+		key("00000006-12ab-34cd-56ef-1234567890a6", inventory.Key{Unreadable: inventory.ReasonTags + "AccessDeniedException: not authorized <by policy> & co"}),
 		key("00000007-12ab-34cd-56ef-1234567890a7", inventory.Key{Manager: "AWS", Aliases: []inventory.Alias{{Name: "alias/aws/s3"}}}),
 		key("mrk-1234abcd12ab34cd56ef1234567890a8", inventory.Key{State: "PendingDeletion", MultiRegion: true}),
 		key("00000009-12ab-34cd-56ef-1234567890a9", inventory.Key{
