@@ -70,6 +70,15 @@ bin/keywatch:
 bench: need-go node_modules/.package-lock.json $(JS) bin/keywatch ## synth beside a plain JavaScript app, and the pure side at 100,000 keys
 	@mkdir -p .cache
 	@go run ./test/bench -benchstat .cache/bench.txt
+	@go run ./test/bench inventory
+
+FUZZTIME ?= 10m
+.PHONY: fuzz
+fuzz: need-go ## each fuzz target for FUZZTIME, and a long run of random fault schedules
+	@go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./config
+	@go test -run '^$$' -fuzz '^FuzzCompileGlob$$' -fuzztime $(FUZZTIME) ./config
+	@go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./internal/snapshot
+	@KEYWATCH_FUZZ_SCHEDULES=20000 go test -run Schedules -timeout 2h ./internal/live
 
 .PHONY: audit
 audit: ## known vulnerabilities; needs the internet

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mattn/go-isatty"
+
 	"keywatch/constructs/spec"
 	"keywatch/internal/cli"
 	"keywatch/internal/live"
@@ -26,10 +28,12 @@ func main() {
 		Getenv:   os.Getenv,
 		ReadFile: readFile,
 		Now:      time.Now,
-		Open: func(ctx context.Context, region string) (cli.Source, error) {
-			return live.Open(ctx, live.Options{Region: region, Now: time.Now})
+		Terminal: isatty.IsTerminal(os.Stderr.Fd()),
+		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
+			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Now: time.Now})
 		},
-		Hint: live.Hint,
+		Hint:    live.Hint,
+		Actions: live.Actions,
 		Synth: func(deployments []spec.Deployment, dir string) error {
 			return stacks.Synth(deployments, stacks.Options{Outdir: dir})
 		},

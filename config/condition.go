@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -92,17 +93,27 @@ func (c *Condition) String() string {
 	switch c.Test {
 	case Exists:
 		if c.Want {
-			return "tag " + c.Tag + " exists"
+			return "tag " + Readable(c.Tag) + " exists"
 		}
-		return "tag " + c.Tag + " does not exist"
+		return "tag " + Readable(c.Tag) + " does not exist"
 	case In:
 		quoted := make([]string, len(c.Values))
 		for i, v := range c.Values {
 			quoted[i] = strconv.Quote(v)
 		}
-		return "tag " + c.Tag + " in [" + strings.Join(quoted, ", ") + "]"
+		return "tag " + Readable(c.Tag) + " in [" + strings.Join(quoted, ", ") + "]"
 	}
-	return fmt.Sprintf("tag %s %s %q", c.Tag, c.Test, c.Values[0])
+	return fmt.Sprintf("tag %s %s %q", Readable(c.Tag), c.Test, c.Values[0])
+}
+
+// Readable is a tag key or an alias for a reader: as it is, or in quotes when it
+// holds anything that does not show or that ends it, such as a space.
+func Readable(s string) string {
+	odd := func(r rune) bool { return r == ' ' || r == '"' || r == '=' || !unicode.IsPrint(r) }
+	if s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, odd) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // Limits of what one file may hold. KMS allows tag keys of 128 and tag values

@@ -116,6 +116,11 @@ type Rule struct {
 	Actions    Actions
 }
 
+// TakesAll says that no rule after this one is ever asked.
+func (r *Rule) TakesAll() bool {
+	return !r.Continue && r.Match != nil && r.Match.Kind == Every
+}
+
 // Scope says how a rule chooses its operations.
 type Scope string
 

@@ -96,3 +96,17 @@ func (e Environment) RoleARN(partition string) string {
 	}
 	return Place{Partition: partition, Region: e.Region, Account: e.Account}.expand(e.Role)
 }
+
+// PartitionOf is the partition of a region, which begins its ARNs ("AWS
+// partitions", AWS General Reference). It is needed before AWS can be asked.
+func PartitionOf(region string) string {
+	for _, p := range []struct{ prefix, partition string }{
+		{"cn-", "aws-cn"}, {"us-gov-", "aws-us-gov"}, {"us-iso-", "aws-iso"}, {"us-isob-", "aws-iso-b"},
+		{"eu-isoe-", "aws-iso-e"}, {"us-isof-", "aws-iso-f"}, {"eusc-", "aws-eusc"},
+	} {
+		if strings.HasPrefix(region, p.prefix) {
+			return p.partition
+		}
+	}
+	return "aws"
+}

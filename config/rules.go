@@ -45,6 +45,25 @@ func (d *decoder) rules(n *yaml.Node, c *Config) {
 		}
 		first[r.Name] = r.Pos
 	}
+	d.unreachable(c.Rules)
+}
+
+// unreachable remarks on rules behind one that ends the walk of every key. It
+// waits until there are no errors, which may be about just these rules.
+func (d *decoder) unreachable(rules []Rule) {
+	last := slices.IndexFunc(rules, func(r Rule) bool { return r.TakesAll() })
+	if last < 0 || last == len(rules)-1 || len(d.problems.Errors()) > 0 {
+		return
+	}
+	more := ""
+	if n := len(rules) - last - 2; n > 0 {
+		more = fmt.Sprintf(" (nor are the %d after it)", n)
+		if n == 1 {
+			more = " (nor is the one after it)"
+		}
+	}
+	d.problems.Warn(rules[last+1].Pos, "unreachable", "rule %q is never asked%s: rule %q in line %d matches every key and ends there; put that one last, or give it continue: true",
+		rules[last+1].Name, more, rules[last].Name, rules[last].Pos.Line)
 }
 
 // ruleKeys is what a rule's mapping says, for the checks that look at its parts

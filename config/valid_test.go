@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,7 +180,7 @@ func TestOff(t *testing.T) {
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"no-actions", "unused", "no-actions"}, codes(c.Warnings)); diff != "" {
+	if diff := cmp.Diff([]string{"no-actions", "unused", "no-actions", "unreachable"}, codes(c.Warnings)); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }
@@ -268,9 +269,29 @@ func TestAdviceOnMissingData(t *testing.T) {
 	for _, p := range load(t, "testdata/ok/advice.yaml").Warnings {
 		got = append(got, p.Code+": "+strings.SplitAfter(p.Message, ":")[0])
 	}
-	want := []string{`missing-data: rule "below":`, `missing-data: rule "both":`, `missing-data: rule "above":`, `missing-data: rule "unknown":`}
+	want := []string{`missing-data: rule "below":`, `missing-data: rule "both":`, `unreachable: rule "both" is never asked (nor are the 3 after it):`, `missing-data: rule "above":`, `missing-data: rule "unknown":`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A rule behind one that takes every key is pointed out once, with those behind
+// it; continue, or a condition, lets it be asked.
+func TestUnreachableRules(t *testing.T) {
+	t.Parallel()
+	const a, b, c = "  - {name: a, match: every, watch: false}\n", "  - {name: b, match: {tag: t, exists: true}, watch: false}\n", "  - {name: c, match: every, watch: false}\n"
+	for rules, want := range map[string]string{
+		b + a: "", b: "", a: "",
+		strings.Replace(a, "watch: false", "actions: {alarm: []}, continue: true", 1) + b: "",
+		a + b:     `f:4:5: warning: rule "b" is never asked: rule "a" in line 3 matches every key and ends there; put that one last, or give it continue: true [unreachable]`,
+		b + a + c: `f:5:5: warning: rule "c" is never asked: rule "a" in line 4 matches`,
+		a + b + c: `f:4:5: warning: rule "b" is never asked (nor is the one after it): rule "a" in line 3 matches`,
+	} {
+		_, problems := config.Parse("f", []byte("version: 1\nrules:\n"+rules), nil)
+		problems = slices.DeleteFunc(problems, func(p diag.Problem) bool { return p.Code != "unreachable" })
+		if got := problems.Error(); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
+			t.Errorf("%s\n%s\nwant %s", rules, got, want)
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ type KeyUsageAlarmsProps struct {
 	Units []spec.Unit
 
 	// Keys are keys whose ARNs are known as text. The key ID is in the construct
-	// IDs, so keys can come and go without touching each other's alarms.
+	// IDs, so keys can come and go without touching each other's alarms. A list
+	// that is empty but not nil makes nothing: the last key may go too.
 	Keys []spec.Key
 
 	// Key is a key of this or another CDK app; its ARN may be a token. The ID of
@@ -65,6 +66,12 @@ type KeyUsageAlarmsProps struct {
 // detectors: AWS::CloudWatch::Alarm and AWS::CloudWatch::AnomalyDetector on the
 // metric AWS/KMS SuccessfulRequest with the dimensions KeyArn and Operation
 // ("Monitor KMS keys with Amazon CloudWatch", KMS Developer Guide).
+//
+// CloudWatch has one detector for each key, operation and statistic. Two
+// constructs with anomaly alarms on the same of these, in one stack or in several,
+// would each declare it: the second deploys over the first, or fails, and either
+// deletes it for both. Give all alarms on a key to one construct (Anomalies is a
+// list), or set CloudWatchDetectors on all but one.
 type KeyUsageAlarms interface {
 	constructs.Construct
 	// Units is what was drawn, as plain data.
@@ -85,7 +92,7 @@ type keyUsageAlarms struct {
 }
 
 // NewKeyUsageAlarms adds the alarms to the scope. It panics when the props are
-// wrong: no or more than one of Units, Keys and Key; ReEncrypt, which has no
+// wrong: none (not even an empty Keys) or more than one of Units, Keys and Key; ReEncrypt, which has no
 // series per key; an operation that a key cannot do; an imported Key without
 // Operations; a band out of 0 to 100; more than 5 actions a list or 10
 // operations a sum; anything given twice; nothing to watch. It names all such

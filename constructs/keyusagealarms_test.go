@@ -293,7 +293,7 @@ func TestKeyUsageAlarmsRefuses(t *testing.T) {
 		want  []string
 	}{
 		"no props":    {nil, []string{`KeyUsageAlarms at "Stack/X": `, "nothing to watch", "give Units, Keys or a Key"}},
-		"no keys":     {&constructs.KeyUsageAlarmsProps{Keys: []spec.Key{}}, []string{"nothing to watch"}},
+		"nil keys":    {&constructs.KeyUsageAlarmsProps{Name: "x"}, []string{"nothing to watch"}},
 		"no units":    {&constructs.KeyUsageAlarmsProps{Units: []spec.Unit{}}, []string{"nothing to watch"}},
 		"two ways":    {&constructs.KeyUsageAlarmsProps{Units: units, Keys: key}, []string{"more than one of Units, Keys and Key"}},
 		"units, name": {&constructs.KeyUsageAlarmsProps{Units: units, Name: "x"}, []string{"drawn as they are"}},
@@ -338,4 +338,14 @@ func TestTemplateCheckIsOn(t *testing.T) {
 		ComparisonOperator: jsii.String("Greater"), EvaluationPeriods: jsii.Number(1),
 	})
 	contains(t, panicOf(t, func() { template(t, s) }), "Stack/Broken", "ComparisonOperator")
+}
+
+// A list of keys that an app makes up may be empty: that is nothing to draw, and
+// no mistake.
+func TestAnEmptyListOfKeysMakesNothing(t *testing.T) {
+	s := newStack(t)
+	a := constructs.NewKeyUsageAlarms(s, jsii.String("X"), &constructs.KeyUsageAlarmsProps{Keys: []spec.Key{}})
+	if len(a.Units())+len(a.Alarms())+len(a.Detectors()) != 0 {
+		t.Errorf("%d units, %d alarms", len(a.Units()), len(a.Alarms()))
+	}
 }

@@ -52,7 +52,7 @@ func checkUnits(p KeyUsageAlarmsProps) []string {
 const nothing = "there is nothing to watch; give Units, Keys or a Key"
 
 func fromKeys(p KeyUsageAlarmsProps) ([]spec.Unit, []string) {
-	if len(p.Keys) == 0 {
+	if p.Keys == nil {
 		return nil, []string{nothing}
 	}
 	var problems []string

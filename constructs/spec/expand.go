@@ -32,6 +32,8 @@ type Watch struct {
 	Detectors bool
 	// Origin is the last sentence of each description: which rule wants it.
 	Origin string
+	// Rule is the name of that rule, for reports; empty outside of the app.
+	Rule string
 }
 
 // Names gives alarms and detectors their identity and their name.
@@ -90,7 +92,7 @@ func (u *Unit) addAnomaly(a Anomaly, w Watch, n Names) {
 	op := u.Operations[0]
 	id, name := n.Alarm(u.Key, u.Operations, KindAnomaly, a.ID)
 	alarm := Alarm{
-		ID: id, Name: name, Kind: KindAnomaly, AlarmID: a.ID, Operations: u.Operations,
+		ID: id, Name: name, Kind: KindAnomaly, AlarmID: a.ID, Rule: w.Rule, Operations: u.Operations,
 		Description: describe(u.Key, u.Operations, sides[a.Direction]+" the expected band ("+a.Band+" standard deviations)", a.Evaluation, w.Origin),
 		Queries: []Query{
 			{ID: "m1", Operation: op, KeyARN: u.Key.ARN, Statistic: a.Statistic, Period: a.Period, ReturnData: true},
@@ -113,7 +115,7 @@ func (u *Unit) addThreshold(t Threshold, w Watch, n Names) {
 	id, name := n.Alarm(u.Key, u.Operations, KindThreshold, t.ID)
 	above := t.Above
 	alarm := Alarm{
-		ID: id, Name: name, Kind: KindThreshold, AlarmID: t.ID, Operations: u.Operations,
+		ID: id, Name: name, Kind: KindThreshold, AlarmID: t.ID, Rule: w.Rule, Operations: u.Operations,
 		Description: describe(u.Key, u.Operations, "above "+strconv.FormatFloat(t.Above, 'f', -1, 64), t.Evaluation, w.Origin),
 		Threshold:   &above,
 		Operator:    "GreaterThanThreshold",

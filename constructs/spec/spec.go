@@ -43,6 +43,14 @@ const (
 	KindThreshold Kind = "threshold"
 )
 
+// Word is what a reader calls the kind: an alarm on a threshold is static.
+func (k Kind) Word() string {
+	if k == KindThreshold {
+		return "static"
+	}
+	return string(k)
+}
+
 // DefaultID is the alarm ID that a name leaves out.
 const DefaultID = "main"
 
@@ -115,7 +123,9 @@ type Alarm struct {
 	Description string
 	Kind        Kind
 	// AlarmID is the identity's "id", "main" unless the user says otherwise.
-	AlarmID    string
+	AlarmID string
+	// Rule is the rule that wants it, for reports; nothing of it is drawn.
+	Rule       string
 	Operations []Operation // sorted
 	Queries    []Query
 	// ThresholdMetricID names the band (anomaly); Threshold is set otherwise.

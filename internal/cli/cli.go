@@ -28,6 +28,7 @@ import (
 	"keywatch/internal/inventory"
 	"keywatch/internal/places"
 	"keywatch/internal/plan"
+	"keywatch/internal/progress"
 )
 
 // Exit statuses. `go run` and `cdk` turn any but 0 into 1.
@@ -56,15 +57,22 @@ type World struct {
 	WriteFile func(path string, data []byte) error
 	// Now is the clock that a snapshot's age is judged by. Nil: nobody judges.
 	Now func() time.Time
-	// Open makes a Source for a region; "" is the SDK's own choice.
-	Open func(ctx context.Context, region string) (Source, error)
+	// Open makes a Source for an account and region.
+	Open func(ctx context.Context, t Target) (Source, error)
 	// Hint says how to mend an error of Open or of a Source, or "".
 	Hint func(error) string
 	// Synth draws deployments into a directory.
 	Synth func(deployments []spec.Deployment, dir string) error
+	// Terminal says that Stderr is one: progress is then one line, rewritten.
+	Terminal bool
+	// Actions are the API actions that a verb can call, for its policy.
+	Actions func(verb string) []string
 	// Fill is plan.DefaultFill unless set.
 	Fill    plan.Fill
 	Version string
+
+	// progressed is shown how far a reading is; nil before Run.
+	progressed func(progress.Progress)
 }
 
 // failure is an error with the exit status that it means.
@@ -84,7 +92,9 @@ func environment(err error) error { return &failure{status: ExitEnvironment, err
 
 // Run runs the program and returns its exit status.
 func (w *World) Run(ctx context.Context, args []string) int {
-	root := w.root()
+	shown := func() {}
+	root := w.root(&shown)
+	defer func() { shown() }()
 	root.SetArgs(args)
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
@@ -141,8 +151,10 @@ func (w *World) say(problems diag.List, c *config.Config) {
 	}
 }
 
-func (w *World) root() *cobra.Command {
+// root is the whole command; shown is set to what ends the progress line.
+func (w *World) root(shown *func()) *cobra.Command {
 	var o options
+	var quiet bool
 	root := &cobra.Command{
 		Use:   "keywatch",
 		Short: "anomaly alarms for every KMS key that matches a tag rule",
@@ -172,10 +184,18 @@ Exit status: 0 fine; 1 problems in the config, or a gate failed; 2 bad usage;
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return w.synth(cmd.Context(), &o) },
 	}
+	root.PersistentPreRun = func(*cobra.Command, []string) {
+		if w.Now == nil {
+			return
+		}
+		line := progress.New(w.Stderr, progress.ModeOf(quiet, w.Terminal), w.Now)
+		w.progressed, *shown = line.Show, line.Close
+	}
+	root.PersistentFlags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	root.PersistentFlags().StringVar(&o.config, "config", "", "config file (context: keywatch:config)")
 	root.PersistentFlags().StringArrayVarP(&o.context, "context", "c", nil, "context value keywatch:NAME=VALUE, as for cdk; may be repeated")
 	root.PersistentFlags().StringVar(&o.allowRemoval, "allow-removal", "", "number of keys that may lose all their alarms, when synth asks for it (context: keywatch:allowRemoval)")
-	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.snapshotCommand(&o), w.versionCommand())
+	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.permissionsCommand(), w.snapshotCommand(&o), w.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }
@@ -197,7 +217,3 @@ func output(err error) error {
 	}
 	return environment(fmt.Errorf("write the result: %w", err))
 }
-
-// timeout bounds one run's reading of AWS. An account with 100,000 keys needs
-// some minutes at the published quotas.
-const timeout = 30 * time.Minute

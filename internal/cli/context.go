@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,12 +28,22 @@ type options struct {
 type settings struct {
 	request      config.Request
 	allowRemoval int
+	// qualifier is that of the bootstrap stack, as the CDK CLI knows it.
+	qualifier string
+	// only are the environments that are meant; empty: all.
+	only []place
 }
+
+// place is one account and region that -c keywatch:env names.
+type place struct{ account, region string }
 
 const (
 	prefix            = "keywatch:"
 	contextConfig     = "config"
 	contextRemoval    = "allowRemoval"
+	contextEnv        = "env"
+	contextQualifier  = "@aws-cdk/core:bootstrapQualifier"
+	defaultQualifier  = "hnb659fds" // of `cdk bootstrap`
 	maxContext        = 64 << 20
 	envContext        = "CDK_CONTEXT_JSON"
 	envOverflow       = "CONTEXT_OVERFLOW_LOCATION_ENV"
@@ -39,54 +51,60 @@ const (
 	envDefaultAccount = "CDK_DEFAULT_ACCOUNT"
 	envDefaultRegion  = "CDK_DEFAULT_REGION"
 	envOutDir         = "CDK_OUTDIR"
+	envHome           = "HOME"
 	fileCDK           = "cdk.json"
+	fileContext       = "cdk.context.json"
 )
 
-// settings gathers the values keywatch:* of the CDK context. The CDK CLI hands
-// them over in CDK_CONTEXT_JSON, or in a file if they are long; a verb reads
-// the "context" of cdk.json itself, so that a gate checks what is deployed.
+// settings gathers the values keywatch:* of the CDK context, and says what is
+// wrong with them.
 func (w *World) settings(o *options) (*settings, error) {
+	s, err := w.gather(o)
+	var problems diag.List
+	if errors.As(err, &problems) {
+		w.say(problems, &config.Config{})
+		w.note("error", "%s in the context", counted(len(problems), "problem"))
+		return nil, errGate
+	}
+	return s, err
+}
+
+func (w *World) gather(o *options) (*settings, error) {
 	values, err := w.contextValues()
 	if err != nil {
 		return nil, err
 	}
+	var problems diag.List
 	for _, c := range o.context {
 		key, value, ok := strings.Cut(c, "=")
 		if !ok {
 			return nil, fmt.Errorf("--context %q has no value; write keywatch:NAME=VALUE", c)
 		}
-		if name, ours := strings.CutPrefix(key, prefix); ours {
-			values[name] = value
+		if slices.Contains(names(), key) && !strings.Contains(key, ".") { // one with a dot is found below
+			unprefixed(&problems, key)
 		}
+		values[key] = value
 	}
 	s := &settings{
 		request: config.Request{
 			Flag: o.config, Env: w.Getenv(envConfig), Overrides: map[string]string{}, ReadFile: w.ReadFile,
 		},
+		qualifier: defaultQualifier,
 	}
 	if o.allowRemoval != "" { // it wins over the context, as every flag
 		if s.allowRemoval, err = number(o.allowRemoval); err != nil {
 			return nil, fmt.Errorf("--allow-removal %w", err)
 		}
 	}
-	var problems diag.List
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		value := values[name]
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		name, ours := strings.CutPrefix(key, prefix)
 		switch {
-		case name == contextConfig:
-			s.request.Context = value
-		case name == contextRemoval:
-			n, err := number(value)
-			if err != nil {
-				problems.Add(diag.Pos{File: "context " + prefix + name}, "wrong-type", "the value is %v", err)
-			} else if o.allowRemoval == "" {
-				s.allowRemoval = n
-			}
-		case slices.Contains(config.Overridable, name):
-			s.request.Overrides[name] = value
-		default:
-			known := append([]string{contextConfig, contextRemoval}, config.Overridable...)
-			problems.Add(diag.Pos{File: "context " + prefix + name}, "unknown-context", "no such context value%s; allowed: %s", diag.DidYouMean(name, known), strings.Join(known, ", "))
+		case ours:
+			s.take(name, values[key], o, &problems)
+		case key == contextQualifier && values[key] != "" && values[key] != "null":
+			s.qualifier = values[key]
+		case strings.Contains(key, ".") && slices.Contains(names(), key):
+			unprefixed(&problems, key)
 		}
 	}
 	if len(problems) > 0 {
@@ -96,6 +114,51 @@ func (w *World) settings(o *options) (*settings, error) {
 	return s, nil
 }
 
+// names are the context values, without the prefix.
+func names() []string {
+	return append([]string{contextConfig, contextRemoval, contextEnv}, config.Overridable...)
+}
+
+// unprefixed reports a value that looks like one of keywatch. Of a whole context,
+// which others share, only names with a dot are surely meant so.
+func unprefixed(to *diag.List, name string) {
+	to.Add(diag.Pos{File: "context " + name}, "unknown-context", "keywatch reads only values that begin with %s; write -c %s%s=VALUE", prefix, prefix, name)
+}
+
+// take sets the value keywatch:NAME.
+func (s *settings) take(name, value string, o *options, problems *diag.List) {
+	at := diag.Pos{File: "context " + prefix + name}
+	switch {
+	case name == contextConfig:
+		s.request.Context = value
+	case name == contextRemoval:
+		n, err := number(value)
+		if err != nil {
+			problems.Add(at, "wrong-type", "the value is %v", err)
+		} else if o.allowRemoval == "" {
+			s.allowRemoval = n
+		}
+	case name == contextEnv:
+		for _, item := range strings.Split(value, ",") {
+			account, region, _ := strings.Cut(strings.TrimSpace(item), "/")
+			if !accountForm.MatchString(account) || !regionForm.MatchString(region) {
+				problems.Add(at, "not-allowed", "%q is no environment; allowed: ACCOUNT/REGION, several with commas between them, for example 111122223333/eu-west-1", item)
+				continue
+			}
+			s.only = append(s.only, place{account, region})
+		}
+	case slices.Contains(config.Overridable, name):
+		s.request.Overrides[name] = value
+	default:
+		problems.Add(at, "unknown-context", "no such context value%s; allowed: %s", diag.DidYouMean(name, names()), strings.Join(names(), ", "))
+	}
+}
+
+var (
+	accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+	regionForm  = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
+)
+
 func number(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -104,7 +167,11 @@ func number(text string) (int, error) {
 	return n, nil
 }
 
-// contextValues are the context values of the app by name, without the prefix.
+// contextValues is the CDK context. The CDK CLI hands it over in
+// CDK_CONTEXT_JSON, or in a file if it is long; a verb reads what the CLI reads,
+// so that a gate checks what is deployed. Of the files, cdk.json goes before
+// cdk.context.json before ~/.cdk.json, and -c before all of them ("Context
+// values and the AWS CDK", CDK Developer Guide).
 func (w *World) contextValues() (map[string]string, error) {
 	values := map[string]string{}
 	if text := w.Getenv(envContext); text != "" {
@@ -120,23 +187,45 @@ func (w *World) contextValues() (map[string]string, error) {
 		}
 		return values, nil
 	}
-	data, err := w.ReadFile(fileCDK)
+	var files []contextFile // what is read later wins
+	if home := w.Getenv(envHome); home != "" {
+		files = append(files, contextFile{filepath.Join(home, "."+fileCDK), true})
+	}
+	for _, f := range append(files, contextFile{fileContext, false}, contextFile{fileCDK, true}) {
+		if err := w.addFile(values, f); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// contextFile is a file with context values: in its "context", or all it holds.
+type contextFile struct {
+	path   string
+	within bool
+}
+
+func (w *World) addFile(values map[string]string, f contextFile) error {
+	data, err := w.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return values, nil
+		return nil
 	}
 	if err != nil {
-		return nil, environment(fmt.Errorf("read the CDK context: %w", err))
+		return environment(fmt.Errorf("read the CDK context: %w", err))
+	}
+	if !f.within {
+		return addContext(values, data, f.path)
 	}
 	var file struct {
 		Context json.RawMessage `json:"context"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, one(fileCDK, "is not valid JSON: %v", err)
+		return notJSON(f.path, err, "is valid JSON but no object with a context")
 	}
 	if file.Context == nil {
-		return values, nil
+		return nil
 	}
-	return values, addContext(values, file.Context, fileCDK)
+	return addContext(values, file.Context, f.path)
 }
 
 func addContext(values map[string]string, data []byte, from string) error {
@@ -145,20 +234,25 @@ func addContext(values map[string]string, data []byte, from string) error {
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(data, &all); err != nil {
-		return one(from, "the CDK context is not a JSON object: %v", err)
+		return notJSON(from, err, "the CDK context is no JSON object of names and values")
 	}
 	for key, raw := range all {
-		name, ours := strings.CutPrefix(key, prefix)
-		if !ours {
-			continue
-		}
 		var text string
 		if json.Unmarshal(raw, &text) != nil {
 			text = string(bytes.TrimSpace(raw)) // a number or boolean as it stands
 		}
-		values[name] = text
+		values[key] = text
 	}
 	return nil
+}
+
+// notJSON says what is wrong with a file, without the words of Go's types.
+func notJSON(file string, err error, otherwise string) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return one(file, "is not valid JSON: %v", err)
+	}
+	return one(file, "%s", otherwise)
 }
 
 func one(file, format string, args ...any) error {

@@ -52,12 +52,25 @@ aliases, tags and states: docs/snapshot.md has the list.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), c.Inventory.Timeout)
 			defer cancel()
-			if f.place {
-				err = w.placeOffline(c, s, f)
-			} else {
-				err = w.freeze(ctx, c, s, f)
+			spots, err := w.spots(c, s)
+			if err != nil {
+				return err
 			}
-			return w.refuse(c, err)
+			if f.output != "" && len(spots) > 1 {
+				return fmt.Errorf("--output names one file for %d environments; use inventory.path with {account} and {region}, or choose one by -c keywatch:env=ACCOUNT/REGION", len(spots))
+			}
+			// One after the other: each prints what changed.
+			for _, sp := range spots {
+				if f.place {
+					err = w.placeOffline(c, s, sp, f)
+				} else {
+					err = w.freeze(ctx, c, s, sp, f)
+				}
+				if err != nil {
+					return w.refuse(c, err)
+				}
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "the file, instead of inventory.path")
@@ -67,8 +80,8 @@ aliases, tags and states: docs/snapshot.md has the list.`,
 }
 
 // freeze takes a snapshot of the account and region, over the one that is there.
-func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, f freezing) error {
-	source, inv, err := w.read(ctx, c, inventory.Need{})
+func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp spot, f freezing) error {
+	source, inv, err := w.read(ctx, c, sp, inventory.Need{})
 	if err != nil {
 		return err
 	}
@@ -122,9 +135,8 @@ func (w *World) olderSnapshot(c *config.Config, path string, inv *inventory.Inve
 
 // placeOffline gives a place to every alarm that the rules want and that has
 // none.
-func (w *World) placeOffline(c *config.Config, s *settings, f freezing) error {
-	account, region, _ := w.target(c)
-	old, err := w.openSnapshot(c, f.output, account, region)
+func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f freezing) error {
+	old, err := w.openSnapshot(c, f.output, sp.account, sp.region)
 	if err != nil {
 		return err
 	}

@@ -29,14 +29,11 @@ type input struct {
 
 // inventoryFrom reads the keys and the places of their alarms from where the
 // config says: AWS, or a snapshot, which needs neither credentials nor network.
-func (w *World) inventoryFrom(ctx context.Context, c *config.Config, need inventory.Need) (*input, error) {
-	if len(c.Environments) > 1 {
-		return nil, &failure{status: ExitProblems, err: fmt.Errorf("%s names %d environments, and one run handles one of them yet", c.File, len(c.Environments))}
-	}
+func (w *World) inventoryFrom(ctx context.Context, c *config.Config, sp spot, need inventory.Need) (*input, error) {
 	if c.Inventory.Source == config.Frozen {
-		return w.thaw(c)
+		return w.thaw(c, sp)
 	}
-	source, inv, err := w.read(ctx, c, need)
+	source, inv, err := w.read(ctx, c, sp, need)
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +62,8 @@ func (in *input) unplaced(p *plan.Plan) diag.List {
 }
 
 // thaw takes everything from the snapshot of the environment that is meant.
-func (w *World) thaw(c *config.Config) (*input, error) {
-	account, region, _ := w.target(c)
-	s, err := w.openSnapshot(c, "", account, region)
+func (w *World) thaw(c *config.Config, sp spot) (*input, error) {
+	s, err := w.openSnapshot(c, "", sp.account, sp.region)
 	if err != nil {
 		return nil, w.refuse(c, err)
 	}
@@ -78,7 +74,7 @@ func (w *World) thaw(c *config.Config) (*input, error) {
 		}
 		w.say(aged, c)
 	}
-	return &input{source: w.later(s), inventory: s.Inventory, places: s.Places, snapshot: s}, nil
+	return &input{source: w.later(c, sp, s), inventory: s.Inventory, places: s.Places, snapshot: s}, nil
 }
 
 // refuse says what is wrong with a snapshot; anything but problems is an error
@@ -140,22 +136,9 @@ type lateSource struct {
 	open   func(context.Context) (Source, error)
 }
 
-func (w *World) later(s *snapshot.Snapshot) lateSource {
-	inv := s.Inventory
-	return lateSource{region: inv.Region, open: func(ctx context.Context) (Source, error) {
-		source, err := w.Open(ctx, inv.Region)
-		if err != nil {
-			return nil, err
-		}
-		caller, err := source.Caller(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if caller.Account != inv.Account {
-			return nil, fmt.Errorf("%s is a snapshot of %s, but the credentials of this process are of %s (%s); nothing was read", s.File, inv.Account, caller.Account, caller.ARN)
-		}
-		return source, nil
-	}}
+func (w *World) later(c *config.Config, sp spot, s *snapshot.Snapshot) lateSource {
+	sp.account, sp.region, sp.by = s.Inventory.Account, s.Inventory.Region, s.File
+	return lateSource{region: sp.region, open: func(ctx context.Context) (Source, error) { return w.open(ctx, c, sp) }}
 }
 
 func (l lateSource) Region() string { return l.region }

@@ -18,8 +18,8 @@ import (
 	"keywatch/internal/inventory"
 	"keywatch/internal/places"
 	"keywatch/internal/plan"
+	"keywatch/internal/progress"
 	"keywatch/internal/report"
-	"keywatch/internal/rules"
 )
 
 // load reads flags, context and config; what is wrong with them has been said
@@ -48,20 +48,52 @@ func (w *World) load(o *options) (*config.Config, *settings, error) {
 	return c, s, nil
 }
 
-// read opens the account that is meant, makes sure that it is that one, and
-// reads its keys.
-func (w *World) read(ctx context.Context, c *config.Config, need inventory.Need) (Source, *inventory.Inventory, error) {
-	account, region, by := w.target(c)
-	source, err := w.Open(ctx, region)
+// open opens an environment and makes sure that it is the one that is meant.
+func (w *World) open(ctx context.Context, c *config.Config, sp spot) (Source, error) {
+	source, err := w.Open(ctx, Target{
+		Region: sp.region, Role: sp.role, Rates: rates(c),
+		Notice:   func(text string) { w.note("notice", "%s", text) },
+		Progress: w.progress(sp),
+	})
 	if err != nil {
-		return nil, nil, environment(fmt.Errorf("aws: %w", err))
+		return nil, environment(fmt.Errorf("aws: %w", err))
 	}
 	caller, err := source.Caller(ctx)
 	if err != nil {
-		return nil, nil, environment(fmt.Errorf("aws: %w", err))
+		return nil, environment(fmt.Errorf("aws: %w", err))
 	}
-	if account != "" && account != caller.Account {
-		return nil, nil, &failure{status: ExitEnvironment, said: true, err: w.wrongAccount(account, by, caller)}
+	if sp.account != "" && sp.account != caller.Account {
+		return nil, &failure{status: ExitEnvironment, said: true, err: w.wrongAccount(sp, caller)}
+	}
+	return source, nil
+}
+
+// rates are those of the config, by API action as IAM spells it.
+func rates(c *config.Config) map[string]float64 {
+	out := map[string]float64{}
+	for op, rate := range c.Inventory.Rates {
+		service := "kms:"
+		if op == "GetResources" {
+			service = "tag:"
+		}
+		out[service+op] = rate
+	}
+	return out
+}
+
+// progress shows how far one reading is. Of several at once nobody could read it.
+func (w *World) progress(sp spot) func(progress.Progress) {
+	if !sp.alone {
+		return nil
+	}
+	return w.progressed
+}
+
+// read opens an environment and reads its keys.
+func (w *World) read(ctx context.Context, c *config.Config, sp spot, need inventory.Need) (Source, *inventory.Inventory, error) {
+	source, err := w.open(ctx, c, sp)
+	if err != nil {
+		return nil, nil, err
 	}
 	inv, err := source.Inventory(ctx, need)
 	if err != nil {
@@ -70,41 +102,15 @@ func (w *World) read(ctx context.Context, c *config.Config, need inventory.Need)
 	return source, inv, nil
 }
 
-// target is the account and region that are meant, and who says so. An empty
-// one is left to the credentials and to the SDK.
-func (w *World) target(c *config.Config) (account, region, by string) {
-	if len(c.Environments) > 0 {
-		e := c.Environments[0]
-		return e.Account, e.Region, e.Pos.String()
-	}
-	return w.Getenv(envDefaultAccount), w.Getenv(envDefaultRegion), "the CDK CLI"
-}
-
-func (w *World) wrongAccount(want, by string, caller inventory.Caller) error {
-	err := fmt.Errorf("the account is %s by %s, but the credentials of this process are of %s (%s); nothing was read", want, by, caller.Account, caller.ARN)
+func (w *World) wrongAccount(sp spot, caller inventory.Caller) error {
+	err := fmt.Errorf("the account is %s by %s, but the credentials of this process are of %s (%s); nothing was read", sp.account, sp.by, caller.Account, caller.ARN)
 	w.note("error", "%v", err)
-	w.note("hint", "`cdk --profile NAME` does not reach the app's own AWS calls; set it for both: AWS_PROFILE=NAME npx cdk …")
+	if sp.by == "the CDK CLI" {
+		w.note("hint", "`cdk --profile NAME` does not reach the app's own AWS calls; set it for both: AWS_PROFILE=NAME npx cdk …")
+	} else {
+		w.note("hint", "set AWS_PROFILE to credentials of that account, or give the environment a role: cdk-lookup, or an ARN")
+	}
 	return err
-}
-
-// build loads, reads and plans: what plan, explain, coverage and synth share.
-func (w *World) build(ctx context.Context, o *options, trace bool) (Source, *plan.Plan, error) {
-	c, s, err := w.load(o)
-	if err != nil {
-		return nil, nil, err
-	}
-	need := rules.Need(c.Rules)
-	if trace { // an explanation shows what no rule asked for too
-		need = inventory.Need{}
-	}
-	in, err := w.inventoryFrom(ctx, c, need)
-	if err != nil {
-		return nil, nil, err
-	}
-	p := plan.Build(c, in.inventory, plan.Options{Places: in.places, AllowRemoval: s.allowRemoval, Fill: w.Fill, Trace: trace})
-	p.Problems = slices.Concat(c.Warnings, in.problems, p.Problems, in.unplaced(p))
-	p.Problems.Sort()
-	return in.source, p, nil
 }
 
 // deployed reads where the alarms of this deployment live. It comes after the
@@ -118,22 +124,38 @@ func deployed(ctx context.Context, source Source, c *config.Config, region strin
 	return known, problems, nil
 }
 
-// synth is what the CDK CLI runs: nothing is drawn from a plan with errors.
+// synth is what the CDK CLI runs: nothing is drawn from a plan with errors, nor
+// from the others beside it.
 func (w *World) synth(ctx context.Context, o *options) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	_, p, err := w.build(ctx, o, false)
+	all, err := w.build(ctx, o, false)
 	if err != nil {
 		return err
 	}
-	w.say(p.Problems, p.Config)
-	if failed := p.Problems.Errors(); len(failed) > 0 {
-		w.note("error", "%s; nothing was written", counted(len(failed), "problem"))
+	failed := 0
+	var deployments []spec.Deployment
+	for _, b := range all {
+		p := b.plan
+		if len(p.Problems) > 0 {
+			b.heading(w)
+		}
+		w.say(p.Problems, p.Config)
+		failed += len(p.Problems.Errors())
+		deployments = append(deployments, p.Deployment)
+	}
+	if failed > 0 {
+		w.note("error", "%s; nothing was written", counted(failed, "problem"))
 		return errGate
 	}
-	w.note("notice", "%s %s: %s of %s watched, %s, %s a month",
-		p.Inventory.Account, p.Inventory.Region, fmt.Sprint(p.Totals.Watched), counted(p.Totals.Keys, "key"), counted(p.Totals.Alarms, "alarm"), plan.FormatUSD(p.Totals.MonthlyUSD))
-	if err := w.Synth([]spec.Deployment{p.Deployment}, cmp.Or(w.Getenv(envOutDir), "cdk.out")); err != nil {
+	for _, b := range all {
+		p := b.plan
+		w.note("notice", "%s %s: %s of %s watched, %s, %s a month",
+			p.Inventory.Account, p.Inventory.Region, fmt.Sprint(p.Totals.Watched), counted(p.Totals.Keys, "key"), counted(p.Totals.Alarms, "alarm"), plan.FormatUSD(p.Totals.MonthlyUSD))
+	}
+	err = w.Synth(deployments, cmp.Or(w.Getenv(envOutDir), "cdk.out"))
+	if ctx.Err() != nil { // Node was interrupted with us, and may have called it an end
+		return environment(fmt.Errorf("synth: %w", context.Cause(ctx)))
+	}
+	if err != nil {
 		return environment(err)
 	}
 	return nil
@@ -176,14 +198,15 @@ the account (regions of ARNs, how many keys match) is seen by keywatch plan.`,
 	}
 }
 
-// checkActions checks the ARNs for the region and account that the config
-// names; the partition only AWS can tell.
+// checkActions checks the ARNs for the places that the config names.
 func checkActions(c *config.Config) diag.List {
 	var problems diag.List
-	at := config.Place{Region: c.Environments[0].Region, Account: c.Environments[0].Account}
-	for _, r := range c.Rules {
-		_, p := r.Actions.Fill(at)
-		problems = append(problems, p...)
+	for _, e := range c.Environments {
+		at := config.Place{Partition: config.PartitionOf(e.Region), Region: e.Region, Account: e.Account}
+		for _, r := range c.Rules {
+			_, p := r.Actions.Fill(at)
+			problems = append(problems, p...)
+		}
 	}
 	return problems
 }
@@ -200,22 +223,21 @@ have no alarms. Nothing is deployed. Exit status 1 if synth would refuse.`,
 		Example: "  keywatch plan\n  keywatch plan --keys\n  keywatch plan --format json | jq .totals",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.answer(cmd.Context(), o, format, func(_ context.Context, _ Source, p *plan.Plan) error {
-				planned := coverage.Planned(p)
-				if err := w.print(format, planned, report.Form{Totals: true}, func(out io.Writer) {
-					report.Plan(out, p)
+			return w.with(cmd.Context(), o, format, false, func(_ context.Context, all []built) error {
+				reports := make([]*coverage.Report, len(all))
+				for i, b := range all {
+					reports[i] = coverage.Planned(b.plan)
+				}
+				if err := w.print(format, reports, report.Form{Totals: true}, func(out io.Writer, r *coverage.Report) {
+					report.Plan(out, r.Plan)
 					if keys {
 						fmt.Fprintln(out)
-						report.Keys(out, planned)
+						report.Keys(out, r)
 					}
 				}); err != nil {
 					return err
 				}
-				w.say(p.Problems, p.Config)
-				if len(p.Problems.Errors()) > 0 {
-					return errGate
-				}
-				return nil
+				return w.verdict(all, func(p *plan.Plan) diag.List { return p.Problems })
 			})
 		},
 	}
@@ -234,21 +256,27 @@ condition saw and said, and the alarms that follow, or the reason for none.`,
 		Example: "  keywatch explain alias/payments-db\n  keywatch explain 1234abcd-12ab-34cd-56ef-1234567890ab --format json",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return w.traced(cmd.Context(), o, format, func(_ context.Context, _ Source, p *plan.Plan) error {
-				picked, missing := pick(coverage.Planned(p), args)
-				for _, arg := range missing {
-					w.note("error", "no key of %s in %s has the ID, ARN or alias %q; an alias begins with alias/", p.Inventory.Account, p.Inventory.Region, arg)
+			return w.with(cmd.Context(), o, format, true, func(_ context.Context, all []built) error {
+				var reports []*coverage.Report
+				found := map[string]bool{}
+				for _, b := range all {
+					picked := pick(coverage.Planned(b.plan), args, found)
+					if len(picked.Keys) > 0 || len(all) == 1 {
+						reports = append(reports, picked)
+					}
 				}
-				if len(missing) > 0 {
+				if !w.allFound(all, args, found) {
 					return errGate
 				}
-				w.say(p.Problems.Errors(), p.Config)
-				return w.print(format, picked, report.Form{}, func(out io.Writer) {
-					for i := range picked.Keys {
+				for _, b := range all {
+					w.say(b.plan.Problems.Errors(), b.plan.Config)
+				}
+				return w.print(format, reports, report.Form{}, func(out io.Writer, r *coverage.Report) {
+					for i := range r.Keys {
 						if i > 0 {
 							fmt.Fprintln(out)
 						}
-						report.Explain(out, &picked.Keys[i])
+						report.Explain(out, &r.Keys[i])
 					}
 				})
 			})
@@ -258,28 +286,44 @@ condition saw and said, and the alarms that follow, or the reason for none.`,
 	return cmd
 }
 
-// pick keeps the keys that are asked for, each once, in the report's order.
-func pick(r *coverage.Report, args []string) (*coverage.Report, []string) {
-	wanted := map[int]bool{}
-	var missing []string
-	for _, arg := range args {
-		i := slices.IndexFunc(r.Keys, func(k coverage.Key) bool {
-			return k.ID == arg || k.ARN == arg ||
-				slices.ContainsFunc(k.Aliases, func(a inventory.Alias) bool { return a.Name == arg || strings.HasSuffix(arg, ":"+a.Name) })
-		})
-		if i < 0 {
-			missing = append(missing, arg)
-			continue
-		}
-		wanted[i] = true
-	}
+// pick keeps the keys that are asked for, each once, in the report's order, and
+// notes what was found.
+func pick(r *coverage.Report, args []string, found map[string]bool) *coverage.Report {
 	out := &coverage.Report{Plan: r.Plan}
-	for i := range r.Keys {
-		if wanted[i] {
-			out.Keys = append(out.Keys, r.Keys[i])
+	for _, k := range r.Keys {
+		wanted := false
+		for _, arg := range args {
+			if k.ID == arg || k.ARN == arg || slices.ContainsFunc(k.Aliases, func(a inventory.Alias) bool { return a.Name == arg || aliasARN(&k, a) == arg }) {
+				wanted, found[arg] = true, true
+			}
+		}
+		if wanted {
+			out.Keys = append(out.Keys, k)
 		}
 	}
-	return out, missing
+	return out
+}
+
+// aliasARN is the ARN of one of the key's aliases, which is that of the key but
+// for its last part ("Key identifiers", KMS Developer Guide).
+func aliasARN(k *coverage.Key, a inventory.Alias) string {
+	return strings.TrimSuffix(k.ARN, "key/"+k.ID) + a.Name
+}
+
+// allFound says which of the keys that were asked for do not exist.
+func (w *World) allFound(all []built, args []string, found map[string]bool) bool {
+	var where []string
+	for _, b := range all {
+		where = append(where, b.plan.Inventory.Account+" in "+b.plan.Inventory.Region)
+	}
+	whole := true
+	for _, arg := range args {
+		if !found[arg] {
+			w.note("error", "no key of %s has the ID, ARN or alias %q; an alias begins with alias/", strings.Join(where, ", "), arg)
+			whole = false
+		}
+	}
+	return whole
 }
 
 func (w *World) coverageCommand(o *options) *cobra.Command {
@@ -295,13 +339,22 @@ the rules ask for what synth would refuse.`,
 		Example: "  keywatch coverage\n  keywatch coverage --format json > coverage.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.answer(cmd.Context(), o, format, func(ctx context.Context, s Source, p *plan.Plan) error {
-				alarms, err := s.Alarms(ctx)
+			return w.with(cmd.Context(), o, format, false, func(ctx context.Context, all []built) error {
+				reports := make([]*coverage.Report, len(all))
+				ctx, cancel := context.WithTimeout(ctx, all[0].plan.Config.Inventory.Timeout)
+				defer cancel()
+				err := w.each(spotsOf(all), func(_ *World, i int) error {
+					alarms, err := all[i].source.Alarms(ctx)
+					if err != nil {
+						return environment(fmt.Errorf("alarms: %w", err))
+					}
+					reports[i] = coverage.Check(all[i].plan, alarms)
+					return nil
+				})
 				if err != nil {
-					return environment(fmt.Errorf("alarms: %w", err))
+					return err
 				}
-				r := coverage.Check(p, alarms)
-				if err := w.print(format, r, report.Form{Present: true}, func(out io.Writer) {
+				if err := w.print(format, reports, report.Form{Present: true}, func(out io.Writer, r *coverage.Report) {
 					report.Coverage(out, r)
 					if keys {
 						fmt.Fprintln(out)
@@ -310,12 +363,11 @@ the rules ask for what synth would refuse.`,
 				}); err != nil {
 					return err
 				}
-				problems := ofAlarms(p.Problems)
-				w.say(problems, p.Config)
-				if !r.Passed() || len(problems.Errors()) > 0 {
+				err = w.verdict(all, func(p *plan.Plan) diag.List { return ofAlarms(p.Problems) })
+				if slices.ContainsFunc(reports, func(r *coverage.Report) bool { return !r.Passed() }) {
 					return errGate
 				}
-				return nil
+				return err
 			})
 		},
 	}
@@ -339,27 +391,41 @@ func ofAlarms(problems diag.List) diag.List {
 	})
 }
 
-type answerFunc func(context.Context, Source, *plan.Plan) error
-
-func (w *World) answer(ctx context.Context, o *options, format string, f answerFunc) error {
-	return w.with(ctx, o, format, false, f)
+func spotsOf(all []built) []spot {
+	out := make([]spot, len(all))
+	for i, b := range all {
+		out[i] = b.spot
+	}
+	return out
 }
 
-func (w *World) traced(ctx context.Context, o *options, format string, f answerFunc) error {
-	return w.with(ctx, o, format, true, f)
+// verdict says the problems of each environment, and fails if one is an error.
+func (w *World) verdict(all []built, of func(*plan.Plan) diag.List) error {
+	failed := false
+	for _, b := range all {
+		problems := of(b.plan)
+		if len(problems) > 0 {
+			b.heading(w)
+		}
+		w.say(problems, b.plan.Config)
+		failed = failed || len(problems.Errors()) > 0
+	}
+	if failed {
+		return errGate
+	}
+	return nil
 }
 
-func (w *World) with(ctx context.Context, o *options, format string, trace bool, f answerFunc) error {
+// with reads and plans every environment, and hands them to a verb together.
+func (w *World) with(ctx context.Context, o *options, format string, trace bool, f func(context.Context, []built) error) error {
 	if !slices.Contains(formats, format) {
 		return fmt.Errorf("--format %q; allowed: %s", format, strings.Join(formats, ", "))
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	source, p, err := w.build(ctx, o, trace)
+	all, err := w.build(ctx, o, trace)
 	if err != nil {
 		return err
 	}
-	return f(ctx, source, p)
+	return f(ctx, all)
 }
 
 var formats = []string{"text", "json"}
@@ -369,14 +435,19 @@ func formatFlag(cmd *cobra.Command, to *string) {
 }
 
 // print writes a result in one piece, so that a failure leaves no half of it.
-func (w *World) print(format string, r *coverage.Report, f report.Form, text func(io.Writer)) error {
+func (w *World) print(format string, reports []*coverage.Report, f report.Form, text func(io.Writer, *coverage.Report)) error {
 	var b strings.Builder
 	if format == "json" {
-		if err := report.JSON(&b, r, f); err != nil {
+		if err := report.JSON(&b, f, reports...); err != nil {
 			return output(err)
 		}
 	} else {
-		text(&b)
+		for i, r := range reports {
+			if i > 0 {
+				fmt.Fprintln(&b)
+			}
+			text(&b, r)
+		}
 	}
 	_, err := io.WriteString(w.Stdout, b.String())
 	return output(err)

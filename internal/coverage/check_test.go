@@ -306,7 +306,9 @@ func TestTheBestOfSeveralAlarms(t *testing.T) {
 }
 
 func TestStatusOfEachKey(t *testing.T) {
-	unreadable := func(k *inventory.Key) { *k = inventory.Key{ARN: k.ARN, ID: k.ID, Unreadable: inventory.ReasonTags + "denied"} }
+	unreadable := func(k *inventory.Key) {
+		*k = inventory.Key{ARN: k.ARN, ID: k.ID, Unreadable: inventory.ReasonTags + "denied"}
+	}
 	rules := strings.Replace(oneAnomaly, "[Decrypt]", "[Decrypt, Encrypt]", 1) + "  - {name: sign, match: {tag: sign, exists: true}, operations: [Sign]}\n  - {name: sandbox, match: {tag: box, exists: true}, watch: false}\n"
 	tagged := func(tag string) func(*inventory.Key) {
 		return func(k *inventory.Key) { k.Tags = []inventory.Tag{{Key: tag}} }

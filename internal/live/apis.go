@@ -62,6 +62,17 @@ func InventoryActions() []string {
 	return []string{opDescribeKey, opListAliases, opListKeys, opListResourceTags, opGetCallerIdentity, opGetResources}
 }
 
+// Actions returns the API actions that a verb can call, sorted; synth is a verb
+// here.
+func Actions(verb string) []string {
+	switch verb {
+	case "coverage":
+		return CoverageActions()
+	default: // plan, explain and snapshot read what synth reads
+		return SynthActions()
+	}
+}
+
 // SynthActions returns the API actions that synth can call: those of
 // [InventoryActions], and reading the deployed stacks; sorted.
 func SynthActions() []string {

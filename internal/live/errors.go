@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -158,6 +160,35 @@ func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return v, nil
 }
 
+// roleSession names the sessions of an assumed role, as CloudTrail shows them.
+const roleSession = "keywatch"
+
+// assume gives the credentials of a role, which the configured ones may assume.
+// The CDK's lookup role may be assumed by its own account, and by others that
+// `cdk bootstrap --trust-for-lookup` names ("Bootstrapping", AWS CDK Developer
+// Guide).
+func assume(cfg aws.Config, role string) aws.CredentialsProvider {
+	provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), role, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = roleSession
+	})
+	return aws.NewCredentialsCache(assumed{provider, role})
+}
+
+// assumed marks the errors of assuming a role.
+type assumed struct {
+	aws.CredentialsProvider
+	role string
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (a assumed) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	v, err := a.CredentialsProvider.Retrieve(ctx)
+	if c := (*credentialsError)(nil); err != nil && !errors.As(err, &c) {
+		return aws.Credentials{}, &credentialsError{err: err, role: a.role}
+	}
+	return v, err
+}
+
 // needsSignIn says whether the profile is one of SSO or `aws login`.
 func needsSignIn(sources []any) bool {
 	for _, source := range sources {
@@ -171,9 +202,15 @@ func needsSignIn(sources []any) bool {
 type credentialsError struct {
 	err    error
 	signIn bool
+	role   string // that could not be assumed, or ""
 }
 
-func (e *credentialsError) Error() string { return "no usable AWS credentials: " + e.reason() }
+func (e *credentialsError) Error() string {
+	if e.role != "" {
+		return fmt.Sprintf("no credentials of the role %s: %s", e.role, e.reason())
+	}
+	return "no usable AWS credentials: " + e.reason()
+}
 func (e *credentialsError) Unwrap() error { return e.err }
 
 // withoutOutput drops the output of a credential_process, which the SDK puts
@@ -470,6 +507,9 @@ func hint(operation string, class Class, err error) string {
 	case ExpiredCredentials:
 		return "run `aws sso login` or renew the credentials the way you got them, then repeat the command"
 	case AccessDenied:
+		if c := (*credentialsError)(nil); errors.As(err, &c) && c.role != "" {
+			return "the role must exist and trust this identity: `cdk bootstrap` makes the lookup role, and `cdk bootstrap --trust-for-lookup ACCOUNT` lets another account assume it; this identity needs sts:AssumeRole on it"
+		}
 		if inCredentials {
 			return "the role of the AWS profile may not be assumed with the credentials it names: check AWS_PROFILE and the role's trust policy"
 		}

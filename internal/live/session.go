@@ -70,6 +70,9 @@ type Options struct {
 	// Region to read; "" takes what the SDK resolves from AWS_REGION and the
 	// profile.
 	Region string
+	// Role is the ARN of a role to read with; "" reads with the caller's own
+	// credentials.
+	Role string
 	// Concurrency is how many keys are read at once; by default as many as
 	// reach the rates at a latency of 125 ms, up to 256.
 	Concurrency int
@@ -171,6 +174,9 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	// The SDK reports every trouble with credentials as plain text; seen
 	// through this wrapper they can be told from the service's own errors.
 	cfg.Credentials = credentials{cfg.Credentials, needsSignIn(cfg.ConfigSources)}
+	if o.Role != "" {
+		cfg.Credentials = assume(cfg, o.Role)
+	}
 	cfg.APIOptions = append(cfg.APIOptions, newGovernor(o.Rates).addTo)
 	s.region = cfg.Region
 	s.kms = kms.NewFromConfig(cfg)

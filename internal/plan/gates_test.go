@@ -73,7 +73,7 @@ rules:
 `)
 	p := plan.Build(c, account(key(1)), plan.Options{})
 	expect(t, p.Problems, "duplicate-alarm",
-		`error 8:9: rule "sums" makes two threshold alarms "main" on Decrypt of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001: that is what a key of ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT can do of both lists of operations; give one of them another id`)
+		`error 8:9: rule "sums" makes two static alarms "main" on Decrypt of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001: that is what a key of ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT can do of both lists of operations; give one of them another id`)
 	expect(t, p.Problems, "name-clash")
 	if n := len(p.Keys[0].Units[0].Alarms); n != 2 {
 		t.Errorf("%d alarms, want main once and other", n)
@@ -107,7 +107,7 @@ rules:
 `
 	keys := []inventory.Key{key(1, tags("a=")), key(2)}
 	p := plan.Build(load(t, file), account(keys...), plan.Options{})
-	const perRule = "rule dear: 4 alarms, $1.20; rule cheap: 1 alarms, $0.30; dashboard: $3.00"
+	const perRule = "rule dear: 4 alarms, $1.20; rule cheap: 1 alarm, $0.30; dashboard: $3.00"
 	expect(t, p.Problems, "limit-alarms", "error 3:11: this plan makes 5 alarms in eu-west-1, more than limits.alarms: 4 ("+perRule+"); raise limits.alarms here, or narrow the rules")
 	expect(t, p.Problems, "limit-cost") // $4.50 is not more than 4.5
 
@@ -151,7 +151,7 @@ func TestUnreadableKeys(t *testing.T) {
 }
 
 func TestNoKeyIsWatched(t *testing.T) {
-	const none = "no key of 111122223333 in eu-west-1 is watched: of 1 keys, none matches a rule that watches"
+	const none = "no key of 111122223333 in eu-west-1 is watched: of 1 key, none matches a rule that watches"
 	const file = "version: 1\nrules: [{name: pay, match: {tag: team, equals: pay}}]\n"
 	p := plan.Build(load(t, file), account(key(1)), plan.Options{})
 	expect(t, p.Problems, "no-match", "warning "+none+"; the stacks hold no alarms")
@@ -164,6 +164,48 @@ func TestNoKeyIsWatched(t *testing.T) {
 	p = plan.Build(load(t, "requireMatch: true\n"+everyKey), account(key(1)), plan.Options{})
 	expect(t, p.Problems, "no-match")
 	expect(t, p.Problems, "matches-nothing")
+}
+
+// An account without keys is one line, and not one more for each rule.
+func TestAnAccountWithoutKeys(t *testing.T) {
+	p := plan.Build(load(t, "version: 1\nrules: [{name: pay, match: {tag: team, equals: pay}}, {name: all, match: every}]\n"), account(), plan.Options{})
+	expect(t, p.Problems, "no-match", "warning no key of 111122223333 in eu-west-1 is watched: it has no keys; the stacks hold no alarms")
+	expect(t, p.Problems, "matches-nothing")
+}
+
+// A key spec that keywatch does not know is a gap in what it watches: that is
+// said once for each, and nothing claims that the rule matched nothing.
+func TestKeysOfAnUnknownSpec(t *testing.T) {
+	const file = "version: 1\nrules: [{name: pay, match: {tag: team, equals: pay}}, {name: rest, match: {tag: other, exists: true}}]\n"
+	kem, seal := of("ENCRYPT_DECRYPT", "ML_KEM_768"), of("SEAL", "X")
+	keys := []inventory.Key{key(1, tags("team=pay"), kem), key(2, tags("team=pay"), kem), key(3, tags("team=pay"), seal), key(4, kem)}
+	p := plan.Build(load(t, file), account(keys...), plan.Options{})
+	const text = `warning no alarms, though a rule wants them, on key ` + arnPrefix
+	expect(t, p.Problems, "unknown-spec",
+		text+`00000001-12ab-34cd-56ef-123400000001 (and on 1 more): keywatch does not know what a key of usage "ENCRYPT_DECRYPT" with spec "ML_KEM_768" can do; use a newer keywatch, or say watch: false for such keys`,
+		text+`00000003-12ab-34cd-56ef-123400000003: keywatch does not know what a key of usage "SEAL" with spec "X" can do; use a newer keywatch, or say watch: false for such keys`)
+	expect(t, p.Problems, "no-match", "warning no key of 111122223333 in eu-west-1 is watched: of 4 keys, 3 match a rule that watches, and none can have alarms or be read; the stacks hold no alarms")
+	expect(t, p.Problems, "matches-nothing",
+		`warning 2:9: rule "pay" matches 3 keys of 111122223333 in eu-west-1, but none that can have alarms; the first is `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001: keywatch does not know the operations of key usage "ENCRYPT_DECRYPT" with key spec "ML_KEM_768"`,
+		`warning 2:55: rule "rest" matches no key of 111122223333 in eu-west-1 that an earlier rule has not taken; `+"`keywatch explain KEY` shows what each rule sees of a key")
+	// An unreadable key is a problem of its own.
+	p = plan.Build(load(t, everyKey), account(key(1, unreadable("kms:DescribeKey: AccessDeniedException"))), plan.Options{})
+	expect(t, p.Problems, "matches-nothing")
+}
+
+// What a rule behind "every" matches is no news: that it is never asked was said.
+func TestRulesThatAreNeverAsked(t *testing.T) {
+	p := plan.Build(load(t, "version: 1\nrules: [{name: all, match: every}, {name: pay, match: {tag: team, equals: pay}}]\n"), account(key(1)), plan.Options{})
+	expect(t, p.Problems, "matches-nothing")
+}
+
+// What comes from AWS or a snapshot cannot write to a terminal.
+func TestProblemsHoldNoControlCharacters(t *testing.T) {
+	c := load(t, "version: 1\nrules: [{name: all, match: every, operations: [Sign]}]\n")
+	p := plan.Build(c, account(key(1, of("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"), func(k *inventory.Key) { k.ARN += "\x1b[31m" })), plan.Options{})
+	if got := coded(p.Problems, "no-operation"); len(got) != 1 || strings.ContainsRune(got[0], 0x1b) {
+		t.Errorf("%q", got)
+	}
 }
 
 // One line for each action that is wrong, at its place, however many keys and

@@ -80,6 +80,11 @@ type RuleTotal struct {
 	Threshold  int // alarms
 	MonthlyUSD config.USD
 
+	// without is how many keys the rule matches that get no alarms, since they
+	// are not eligible or unreadable; ineligible is the first of the former.
+	without    int
+	ineligible *Key
+
 	actions spec.Actions // filled for this environment
 	origin  string       // what descriptions say of it
 }
@@ -186,7 +191,11 @@ func (b *builder) report() {
 		if m.more > 0 {
 			more = fmt.Sprintf(" (and on %d more)", m.more)
 		}
-		b.plan.Problems = append(b.plan.Problems, diag.Problem{Pos: g.pos, Severity: g.severity, Code: g.code, Message: g.before + m.first + more + g.after})
+		add := b.plan.Problems.Add
+		if g.severity == diag.Warning {
+			add = b.plan.Problems.Warn
+		}
+		add(g.pos, g.code, "%s", g.before+m.first+more+g.after)
 	}
 }
 
@@ -217,12 +226,28 @@ func (b *builder) decide() {
 		for _, r := range k.Decision.Rules {
 			p.Rules[r].Keys++
 		}
+		b.without(k)
 		if k.Decision.Status != rules.Watched {
 			continue
 		}
 		p.Totals.Watched++
 		b.watch(k)
 		b.count(k)
+	}
+}
+
+// without notes a key that rules match and that gets no alarms all the same.
+func (b *builder) without(k *Key) {
+	for _, r := range k.Decision.Matched {
+		total := &b.plan.Rules[r]
+		total.without++
+		if total.ineligible == nil && k.Decision.Status == rules.NotEligible {
+			total.ineligible = k
+		}
+	}
+	if k.Decision.UnknownSpec && len(k.Decision.Matched) > 0 {
+		b.found(group{diag.Warning, diag.Pos{}, "unknown-spec", "no alarms, though a rule wants them, on key ",
+			fmt.Sprintf(": keywatch does not know what a key of usage %q with spec %q can do; use a newer keywatch, or say watch: false for such keys", k.Usage, k.Spec)}, k.ARN)
 	}
 }
 
@@ -278,7 +303,7 @@ func (b *builder) own(rule int, u spec.Unit, owners map[string]int) {
 func (b *builder) clash(first, second int, a spec.Alarm, k *Key) {
 	p := b.plan
 	b.found(group{diag.Error, p.Config.Rules[second].Pos, "duplicate-alarm",
-		fmt.Sprintf("rules %q and %q both make the %s alarm %q on ", p.Rules[first].Name, p.Rules[second].Name, a.Kind, a.AlarmID),
+		fmt.Sprintf("rules %q and %q both make the %s alarm %q on ", p.Rules[first].Name, p.Rules[second].Name, a.Kind.Word(), a.AlarmID),
 		"; give one of them another id, or drop continue: true"}, spec.JoinOperations(a.Operations, "+")+" of key "+k.ARN)
 }
 
@@ -289,6 +314,7 @@ func (b *builder) watchOf(k *Key, rule int) spec.Watch {
 		Actions:   b.plan.Rules[rule].actions,
 		Detectors: b.plan.Config.DetectorsManaged,
 		Origin:    b.plan.Rules[rule].origin,
+		Rule:      r.Name,
 	}
 	can, _ := spec.Applicable(k.Usage, k.Spec)
 	if r.Anomaly != nil {
@@ -307,7 +333,7 @@ func (b *builder) watchOf(k *Key, rule int) spec.Watch {
 		switch {
 		case len(t.Operations) == 0:
 		case slices.ContainsFunc(w.Thresholds, func(o spec.Threshold) bool { return o.ID == t.ID && slices.Equal(o.Operations, t.Operations) }):
-			b.found(group{diag.Error, t.Pos, "duplicate-alarm", fmt.Sprintf("rule %q makes two threshold alarms %q on ", r.Name, t.ID),
+			b.found(group{diag.Error, t.Pos, "duplicate-alarm", fmt.Sprintf("rule %q makes two static alarms %q on ", r.Name, t.ID),
 				fmt.Sprintf(": that is what a key of %s, %s can do of both lists of operations; give one of them another id", k.Usage, k.Spec)}, spec.JoinOperations(t.Operations, "+")+" of key "+k.ARN)
 		default:
 			w.Thresholds = append(w.Thresholds, t.Threshold)
@@ -473,26 +499,72 @@ func (b *builder) checkGates() {
 			p.Problems.Warn(diag.Pos{}, "unreadable", format, k.ARN, k.Decision.Reason)
 		}
 	}
+	b.checkMatches()
+}
+
+// checkMatches remarks on rules that no key has alarms by, and on an account of
+// which no key is watched; when it has no keys, only on that.
+func (b *builder) checkMatches() {
+	p := b.plan
 	for i, r := range p.Rules {
-		if r.Keys == 0 {
-			p.Problems.Warn(p.Config.Rules[i].Pos, "matches-nothing", "rule %q matches no key of %s in %s that an earlier rule has not taken; `keywatch explain KEY` shows what each rule sees of a key", r.Name, p.Inventory.Account, p.Inventory.Region)
+		rule := &p.Config.Rules[i]
+		switch {
+		case p.Totals.Keys == 0 || r.Keys > 0:
+		case r.without == 0:
+			p.Problems.Warn(rule.Pos, "matches-nothing", "rule %q matches no key of %s in %s that an earlier rule has not taken; `keywatch explain KEY` shows what each rule sees of a key", r.Name, p.Inventory.Account, p.Inventory.Region)
+		case r.ineligible != nil:
+			p.Problems.Warn(rule.Pos, "matches-nothing", "rule %q matches %s of %s in %s, but none that can have alarms; the first is %s: %s",
+				r.Name, counted(r.without, "key"), p.Inventory.Account, p.Inventory.Region, r.ineligible.ARN, r.ineligible.Decision.Reason)
+		}
+		if rule.TakesAll() {
+			break // that the others are never asked was said when the config was read
 		}
 	}
-	if p.Totals.Watched == 0 {
-		const format = "no key of %s in %s is watched: of %d keys, none matches a rule that watches"
-		if p.Config.RequireMatch {
-			p.Problems.Add(diag.Pos{}, "no-match", format+", and requireMatch is true", p.Inventory.Account, p.Inventory.Region, p.Totals.Keys)
-		} else {
-			p.Problems.Warn(diag.Pos{}, "no-match", format+"; the stacks hold no alarms", p.Inventory.Account, p.Inventory.Region, p.Totals.Keys)
+	if p.Totals.Watched > 0 {
+		return
+	}
+	why := b.whyNone()
+	if p.Config.RequireMatch {
+		p.Problems.Add(diag.Pos{}, "no-match", "no key of %s in %s is watched: %s, and requireMatch is true", p.Inventory.Account, p.Inventory.Region, why)
+	} else {
+		p.Problems.Warn(diag.Pos{}, "no-match", "no key of %s in %s is watched: %s; the stacks hold no alarms", p.Inventory.Account, p.Inventory.Region, why)
+	}
+}
+
+// whyNone says why no key is watched.
+func (b *builder) whyNone() string {
+	p := b.plan
+	matched := 0
+	for i := range p.Keys {
+		if len(p.Keys[i].Decision.Matched) > 0 {
+			matched++
 		}
 	}
+	switch {
+	case p.Totals.Keys == 0:
+		return "it has no keys"
+	case matched > 0:
+		verb := "match"
+		if matched == 1 {
+			verb = "matches"
+		}
+		return fmt.Sprintf("of %s, %d %s a rule that watches, and none can have alarms or be read", counted(p.Totals.Keys, "key"), matched, verb)
+	}
+	return fmt.Sprintf("of %s, none matches a rule that watches", counted(p.Totals.Keys, "key"))
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func (b *builder) checkLimits() {
 	p, limits := b.plan, b.plan.Config.Limits
 	if p.Totals.Alarms > limits.Alarms {
-		p.Problems.Add(limits.AlarmsPos, "limit-alarms", "this plan makes %d alarms in %s, more than limits.alarms: %d (%s); raise limits.alarms here, or narrow the rules",
-			p.Totals.Alarms, p.Inventory.Region, limits.Alarms, b.perRule())
+		p.Problems.Add(limits.AlarmsPos, "limit-alarms", "this plan makes %s in %s, more than limits.alarms: %d (%s); raise limits.alarms here, or narrow the rules",
+			counted(p.Totals.Alarms, "alarm"), p.Inventory.Region, limits.Alarms, b.perRule())
 	}
 	if p.Totals.MonthlyUSD > limits.MonthlyUSD {
 		p.Problems.Add(limits.MonthlyUSDPos, "limit-cost", "this plan costs %s a month in %s, more than limits.monthlyUSD: %s (%s; %s); raise limits.monthlyUSD here, or narrow the rules",
@@ -506,7 +578,7 @@ func (b *builder) perRule() string {
 	slices.SortStableFunc(totals, func(a, b RuleTotal) int { return cmp.Compare(b.MonthlyUSD, a.MonthlyUSD) })
 	var parts []string
 	for _, r := range totals {
-		parts = append(parts, fmt.Sprintf("rule %s: %d alarms, %s", r.Name, r.Alarms(), FormatUSD(r.MonthlyUSD)))
+		parts = append(parts, fmt.Sprintf("rule %s: %s, %s", r.Name, counted(r.Alarms(), "alarm"), FormatUSD(r.MonthlyUSD)))
 	}
 	if b.plan.Totals.Dashboard > 0 {
 		parts = append(parts, "dashboard: "+FormatUSD(b.plan.DashboardUSD()))

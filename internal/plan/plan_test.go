@@ -160,10 +160,11 @@ func TestBuildARealisticAccount(t *testing.T) {
 	if anomaly, static := p.AlarmsByKind(); anomaly != 47 || static != 8 {
 		t.Errorf("%d anomaly and %d static alarms", anomaly, static)
 	}
-	if len(p.Problems) != 3 {
+	if len(p.Problems) != 4 {
 		t.Errorf("problems %v", p.Problems)
 	}
 	expect(t, p.Problems, "gone", "warning key "+arnPrefix+"00000021-12ab-34cd-56ef-123400000021 was listed, and a moment later KMS did not know it; it was deleted meanwhile, or is so new that not all of KMS has it: run again to be sure")
+	expect(t, p.Problems, "unknown-spec", `warning no alarms, though a rule wants them, on key `+arnPrefix+`00000019-12ab-34cd-56ef-123400000019: keywatch does not know what a key of usage "ENCRYPT_DECRYPT" with spec "ML_KEM_768" can do; use a newer keywatch, or say watch: false for such keys`)
 	expect(t, p.Problems, "unreadable", "warning key "+arnPrefix+"00000020-12ab-34cd-56ef-123400000020 could not be read and counts as not covered: kms:DescribeKey: AccessDeniedException: not authorized; let this identity read it (key policy and IAM)")
 	expect(t, p.Problems, "no-operation", `warning 14:5: rule "signing" makes no alarm on key `+arnPrefix+"00000013-12ab-34cd-56ef-123400000013: a key of ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT can do none of the operations that it names")
 }

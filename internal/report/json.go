@@ -36,6 +36,7 @@ type alarm struct {
 	Operations []spec.Operation `json:"operations"`
 	Kind       spec.Kind        `json:"kind"`
 	ID         string           `json:"id"`
+	Rule       string           `json:"rule"`
 	Stack      string           `json:"stack"`
 	// Only in coverage.
 	Present *bool  `json:"present,omitempty"`
@@ -71,8 +72,29 @@ type Form struct {
 	Present bool // coverage
 }
 
-// JSON writes a report as one object, keys sorted by ARN.
-func JSON(w io.Writer, r *coverage.Report, f Form) error {
+// JSON writes a report as one object, keys sorted by ARN; those of several
+// environments as one object that holds them all (docs/schema/reports.schema.json).
+func JSON(w io.Writer, f Form, reports ...*coverage.Report) error {
+	enc := json.NewEncoder(escaped{w})
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if len(reports) == 1 {
+		return enc.Encode(documentOf(reports[0], f))
+	}
+	all := documents{SchemaVersion: 1, Environments: make([]document, len(reports))}
+	for i, r := range reports {
+		all.Environments[i] = documentOf(r, f)
+	}
+	return enc.Encode(all)
+}
+
+// documents is the JSON of several environments.
+type documents struct {
+	SchemaVersion int        `json:"schemaVersion"`
+	Environments  []document `json:"environments"`
+}
+
+func documentOf(r *coverage.Report, f Form) document {
 	d := document{
 		SchemaVersion: 1,
 		Account:       r.Plan.Inventory.Account,
@@ -89,10 +111,7 @@ func JSON(w io.Writer, r *coverage.Report, f Form) error {
 	if f.Totals {
 		d.Totals = jsonTotals(r.Plan)
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(d)
+	return d
 }
 
 func jsonTotals(p *plan.Plan) *totals {
@@ -119,7 +138,7 @@ func jsonKey(k *coverage.Key, f Form) key {
 		out.Aliases = append(out.Aliases, a.Name)
 	}
 	for _, a := range k.Alarms {
-		j := alarm{Name: a.Name, Operations: a.Operations, Kind: a.Kind, ID: a.AlarmID, Stack: a.Stack}
+		j := alarm{Name: a.Name, Operations: a.Operations, Kind: a.Kind, ID: a.AlarmID, Rule: a.Rule, Stack: a.Stack}
 		if f.Present {
 			j.Present, j.By, j.Why = &a.Present, a.By, a.Why
 		}

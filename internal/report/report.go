@@ -18,6 +18,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"keywatch/config"
 	"keywatch/constructs/spec"
 	"keywatch/internal/coverage"
 	"keywatch/internal/inventory"
@@ -27,6 +28,7 @@ import (
 
 // Plan writes what would be deployed, per rule and kind, with the price.
 func Plan(w io.Writer, p *plan.Plan) {
+	w = shown{w}
 	t := p.Totals
 	fmt.Fprintf(w, "%s in %s %s: %s, %d watched\n\n", p.Config.Name, p.Inventory.Account, p.Inventory.Region, count(t.Keys, "key"), t.Watched)
 	tw := newTable(w, table.Row{"rule", "keys", "anomaly", "static", "USD/month"})
@@ -44,10 +46,24 @@ func Plan(w io.Writer, p *plan.Plan) {
 	anomaly, static := p.AlarmsByKind()
 	tw.AppendFooter(table.Row{"total", t.Watched, anomaly, static, plan.FormatUSD(t.MonthlyUSD)})
 	tw.Render()
-	fmt.Fprintf(w, "\n%s and %s in %s%s.\n", count(t.Alarms, "alarm"), count(t.Detectors, "detector"), count(t.Stacks, "alarm stack"), andDashboard(p))
+	if several(p) {
+		fmt.Fprintln(w, "A key counts for each rule that adds to it.")
+	}
+	fmt.Fprintln(w)
+	made := fmt.Sprintf("%s and %s in %s", count(t.Alarms, "alarm"), count(t.Detectors, "detector"), count(t.Stacks, "alarm stack"))
+	if t.Alarms == 0 {
+		made = "no alarms"
+	}
+	fold(w, "", 0, made+andDashboard(p)+".")
 	fmt.Fprintf(w, "Prices: %s.\nAn anomaly alarm bills as three metrics.\n", plan.PricesOf)
 	changes(w, p)
 	notWatched(w, p)
+}
+
+// several says whether a key is watched by more than one rule, so that the keys
+// of the rules do not add up.
+func several(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Keys, func(k plan.Key) bool { return len(k.Decision.Rules) > 1 })
 }
 
 // mostChanges is how many keys and names the changes list.
@@ -67,13 +83,13 @@ func changes(w io.Writer, p *plan.Plan) {
 	})
 }
 
-func list(w io.Writer, n int, title string, line func(int) string) {
+func list(w io.Writer, n int, title string, item func(int) string) {
 	if n == 0 {
 		return
 	}
 	fmt.Fprintf(w, "%s:\n", title)
 	for i := range min(n, mostChanges) {
-		fmt.Fprintf(w, "  %s\n", line(i))
+		fmt.Fprintf(w, "  %s\n", line(item(i)))
 	}
 	if n > mostChanges {
 		fmt.Fprintf(w, "  … and %d more; --format json lists all\n", n-mostChanges)
@@ -111,7 +127,7 @@ func notWatched(w io.Writer, p *plan.Plan) {
 			fmt.Fprintf(w, "  … and %d more reasons; --keys lists every key\n", len(lines)-most)
 			break
 		}
-		fmt.Fprintf(w, "%5d  %s\n", reasons[r], r)
+		fold(w, fmt.Sprintf("%5d  ", reasons[r]), 7, r)
 	}
 }
 
@@ -124,6 +140,7 @@ func statusText(k *plan.Key) string {
 
 // Keys writes a table key → rule → alarms, then why the others have none.
 func Keys(w io.Writer, r *coverage.Report) {
+	w = shown{w}
 	tw := newTable(w, table.Row{"key", "rule", "alarms"})
 	tw.SetColumnConfigs([]table.ColumnConfig{
 		{Number: 1, WidthMax: 28, WidthMaxEnforcer: wrapLines},
@@ -153,7 +170,7 @@ func forReading(keys []coverage.Key) []*coverage.Key {
 // Title is what names a key in a table: its alias, or its ID.
 func Title(k *inventory.Key) string {
 	if a := k.Alias(); a != "" {
-		return strings.TrimPrefix(a, "alias/")
+		return config.Readable(strings.TrimPrefix(a, "alias/"))
 	}
 	return k.ID
 }
@@ -179,29 +196,37 @@ func wrapLines(s string, width int) string {
 
 func alarmsOf(k *coverage.Key) string {
 	if len(k.Alarms) == 0 {
-		return fmt.Sprintf("none: %s", k.Reason)
+		return "none: " + line(k.Reason)
 	}
-	var anomalies, others []string
+	var anomalies, others, missing []string
 	for _, a := range k.Alarms {
 		s := spec.JoinOperations(a.Operations, "+")
 		if a.AlarmID != spec.DefaultID {
 			s += " " + a.AlarmID
 		}
-		if !a.Present {
-			s += " MISSING"
+		if a.Kind != spec.KindAnomaly {
+			s += " (" + a.Kind.Word() + ")"
 		}
-		if a.Kind == spec.KindAnomaly {
+		switch {
+		case !a.Present:
+			missing = append(missing, s)
+		case a.Kind == spec.KindAnomaly:
 			anomalies = append(anomalies, s)
-		} else {
-			others = append(others, fmt.Sprintf("%s %s", s, a.Kind))
+		default:
+			others = append(others, s)
 		}
 	}
-	return strings.Join(append(anomalies, others...), ", ")
+	out := strings.Join(append(anomalies, others...), ", ")
+	if len(missing) == 0 {
+		return out
+	}
+	return strings.TrimPrefix(out+"\nMISSING: ", "\n") + strings.Join(missing, ", ")
 }
 
 // Coverage writes the result of the gate: the sums, then every key that fails,
 // with key, operation and rule.
 func Coverage(w io.Writer, r *coverage.Report) {
+	w = shown{w}
 	sums := map[coverage.Status]int{}
 	for _, k := range r.Keys {
 		sums[k.Status]++
@@ -220,28 +245,19 @@ func Coverage(w io.Writer, r *coverage.Report) {
 		if !k.Failed() {
 			continue
 		}
-		fmt.Fprintf(w, "\n%s: %s", k.Status, k.ARN)
-		if a := k.Alias(); a != "" {
-			fmt.Fprintf(w, " (%s)", a)
-		}
-		if k.Rule != "" {
-			fmt.Fprintf(w, ", rule %s", k.Rule)
-		}
 		fmt.Fprintln(w)
+		fold(w, "", 2, fmt.Sprintf("%s: %s%s", k.Status, name(k.Key.Key), byRules(k)))
+		fmt.Fprintf(w, "  %s\n", line(k.ARN))
 		missing := 0
 		for _, a := range k.Alarms {
 			if a.Present {
 				continue
 			}
 			missing++
-			fmt.Fprintf(w, "  no %s alarm on %s", a.Kind, spec.JoinOperations(a.Operations, "+"))
-			if a.Why != "" {
-				fmt.Fprintf(w, ": %s", a.Why)
-			}
-			fmt.Fprintln(w)
+			fold(w, "  ", 6, lack(a))
 		}
 		if missing == 0 {
-			fmt.Fprintf(w, "  %s\n", k.Reason)
+			fold(w, "  ", 6, k.Reason)
 		}
 	}
 	switch {
@@ -252,15 +268,46 @@ func Coverage(w io.Writer, r *coverage.Report) {
 	}
 }
 
+// name is the alias of a key as a command takes it, or its ID.
+func name(k *inventory.Key) string {
+	if a := k.Alias(); a != "" {
+		return config.Readable(a)
+	}
+	return k.ID
+}
+
+func byRules(k *coverage.Key) string {
+	switch {
+	case k.Rule == "":
+		return ""
+	case len(k.Decision.Rules) > 1:
+		return ", rules " + k.Rule
+	}
+	return ", rule " + k.Rule
+}
+
+// lack says which alarm is missing, for which rule, and why.
+func lack(a coverage.Wanted) string {
+	id := ""
+	if a.AlarmID != spec.DefaultID {
+		id = fmt.Sprintf(" %q", a.AlarmID)
+	}
+	s := fmt.Sprintf("no %s alarm%s on %s, rule %s", a.Kind.Word(), id, spec.JoinOperations(a.Operations, "+"), a.Rule)
+	if a.Why != "" {
+		s += ": " + a.Why
+	}
+	return s
+}
+
 // Explain writes for one key what each rule saw and what comes of it.
 func Explain(w io.Writer, k *coverage.Key) {
-	field := func(name, value string) { fmt.Fprintf(w, "%-9s %s\n", name, value) }
-	field("key", k.ARN)
-	field("aliases", aliasList(k.Key.Key))
+	w = shown{w}
+	each(w, "key", []string{line(k.ARN)})
+	each(w, "aliases", aliasList(k.Key.Key))
 	if k.State != "" {
-		field("is", fmt.Sprintf("%s, %s, %s, managed by %s", k.State, k.Usage, k.Spec, k.Manager))
+		fold(w, "is        ", 10, fmt.Sprintf("%s, %s, %s, managed by %s", k.State, k.Usage, k.Spec, k.Manager))
 	}
-	field("tags", tagList(k.Tags))
+	each(w, "tags", tagList(k.Tags))
 	for _, t := range k.Decision.Trace {
 		verdict := "no"
 		if t.Matched {
@@ -272,37 +319,43 @@ func Explain(w io.Writer, k *coverage.Key) {
 			if l.OK {
 				mark = "yes"
 			}
-			fmt.Fprintf(w, "  %s  %s   (saw %s)\n", mark, l.Condition, l.Saw)
+			whole := fmt.Sprintf("  %s  %s   (saw %s)", mark, l.Condition, l.Saw)
+			if text.StringWidth(whole) <= columns {
+				fmt.Fprintln(w, whole)
+				continue
+			}
+			fold(w, "  "+mark+"  ", 11, l.Condition)
+			fold(w, "         ", 11, "(saw "+l.Saw+")")
 		}
 	}
 	fmt.Fprintln(w)
 	if len(k.Alarms) == 0 {
-		fmt.Fprintf(w, "no alarms, %s: %s\n", k.Status, k.Reason)
+		fold(w, "", 2, fmt.Sprintf("no alarms, %s: %s", k.Status, k.Reason))
 	} else {
-		fmt.Fprintf(w, "%s by rule %s:\n", count(len(k.Alarms), "alarm"), k.Rule)
+		fold(w, "", 2, fmt.Sprintf("%s by%s:", count(len(k.Alarms), "alarm"), strings.TrimPrefix(byRules(k), ",")))
 		for _, a := range k.Alarms {
-			fmt.Fprintf(w, "  %s\n      in stack %s\n", a.Name, cmp.Or(a.Stack, "(none: it could not be placed)"))
+			fmt.Fprintf(w, "  %s\n      in stack %s\n", line(a.Name), cmp.Or(a.Stack, "(none: it could not be placed)"))
 		}
 	}
 	for _, n := range k.Notes {
-		fmt.Fprintf(w, "note: %s\n", n)
+		fold(w, "note: ", 6, n)
 	}
 }
 
-func aliasList(k *inventory.Key) string {
+func aliasList(k *inventory.Key) []string {
 	names := make([]string, len(k.Aliases))
 	for i, a := range k.Aliases {
-		names[i] = a.Name
+		names[i] = config.Readable(a.Name)
 	}
-	return cmp.Or(strings.Join(names, ", "), "(none)")
+	return names
 }
 
-func tagList(tags []inventory.Tag) string {
+func tagList(tags []inventory.Tag) []string {
 	parts := make([]string, len(tags))
 	for i, t := range tags {
-		parts[i] = t.Key + "=" + strconv.Quote(t.Value)
+		parts[i] = config.Readable(t.Key) + "=" + strconv.Quote(t.Value)
 	}
-	return cmp.Or(strings.Join(parts, ", "), "(none)")
+	return parts
 }
 
 func count(n int, noun string) string {

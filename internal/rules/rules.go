@@ -41,6 +41,12 @@ type Decision struct {
 	// Rules are the indexes of the rules whose alarms the key gets, in order;
 	// with OutOfScope, the one that says so.
 	Rules []int
+	// Matched are the indexes of the rules that would watch a key that is not
+	// eligible or unreadable, by the tags that are known of it.
+	Matched []int
+	// UnknownSpec says that the key is not eligible because keywatch does not
+	// know what keys of its usage and spec can do.
+	UnknownSpec bool
 	// Reason is why there are no alarms; empty for a watched key.
 	Reason string
 	// Trace is every rule that was asked, in order; only from Explain.
@@ -146,8 +152,11 @@ func (e *Engine) walk(k *inventory.Key, trace bool) Decision {
 	if d.Status != Watched && !k.TagsUnreadable() {
 		return d
 	}
-	if status, reason := ineligible(k); status != "" {
-		return Decision{Status: status, Reason: reason, Trace: d.Trace}
+	if out := ineligible(k); out.Status != "" {
+		if out.Trace = d.Trace; d.Status == Watched {
+			out.Matched = d.Rules
+		}
+		return out
 	}
 	return d
 }
@@ -197,21 +206,22 @@ func (e *Engine) ask(k *inventory.Key, trace bool) Decision {
 
 // ineligible says why a key that a rule watches, or might, has no alarms; the
 // status is empty if it can have them.
-func ineligible(k *inventory.Key) (Status, string) {
+func ineligible(k *inventory.Key) Decision {
 	switch {
 	case k.Gone:
-		return NotEligible, "the key was deleted while the inventory was read"
+		return Decision{Status: NotEligible, Reason: "the key was deleted while the inventory was read"}
 	case k.Manager == "AWS":
-		return NotEligible, "an AWS managed key: keywatch watches customer managed keys"
+		return Decision{Status: NotEligible, Reason: "an AWS managed key: keywatch watches customer managed keys"}
 	case k.State == "PendingDeletion" || k.State == "PendingReplicaDeletion":
-		return NotEligible, fmt.Sprintf("the key state is %s", k.State)
+		return Decision{Status: NotEligible, Reason: fmt.Sprintf("the key state is %s", k.State)}
 	case k.Unreadable != "":
-		return Unreadable, k.Unreadable
+		return Decision{Status: Unreadable, Reason: k.Unreadable}
 	}
 	if _, known := spec.Applicable(k.Usage, k.Spec); !known {
-		return NotEligible, fmt.Sprintf("keywatch does not know the operations of key usage %q with key spec %q", k.Usage, k.Spec)
+		reason := fmt.Sprintf("keywatch does not know the operations of key usage %q with key spec %q", k.Usage, k.Spec)
+		return Decision{Status: NotEligible, UnknownSpec: true, Reason: reason}
 	}
-	return "", ""
+	return Decision{}
 }
 
 // look puts the key's values into their slots; both sides are sorted.
@@ -304,9 +314,9 @@ func (e *Engine) leaves(n *node, to *[]LeafTrace) {
 
 func sawTag(key string, v seen) string {
 	if !v.present {
-		return "no tag " + key
+		return "no tag " + config.Readable(key)
 	}
-	return fmt.Sprintf("%s=%q", key, v.value)
+	return fmt.Sprintf("%s=%q", config.Readable(key), v.value)
 }
 
 // Names joins the names of rules, for a reader.

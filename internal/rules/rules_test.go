@@ -58,8 +58,14 @@ func TestDecisions(t *testing.T) {
 	outOfScope := func(rule int, name string) rules.Decision {
 		return rules.Decision{Status: rules.OutOfScope, Rules: []int{rule}, Reason: `rule "` + name + `" says watch: false`}
 	}
-	notEligible := func(reason string) rules.Decision {
-		return rules.Decision{Status: rules.NotEligible, Reason: reason}
+	notEligible := func(reason string, matched ...int) rules.Decision {
+		return rules.Decision{Status: rules.NotEligible, Reason: reason, Matched: matched}
+	}
+	unread := func(reason string, matched ...int) rules.Decision {
+		return rules.Decision{Status: rules.Unreadable, Reason: reason, Matched: matched}
+	}
+	unknown := func(reason string) rules.Decision {
+		return rules.Decision{Status: rules.NotEligible, Reason: reason, Matched: []int{0}, UnknownSpec: true}
 	}
 	unmatched := rules.Decision{Status: rules.Unmatched, Reason: "no rule matches"}
 	denied, hidden := "kms:DescribeKey: AccessDeniedException", "kms:ListResourceTags: AccessDeniedException"
@@ -77,32 +83,32 @@ func TestDecisions(t *testing.T) {
 		"watch: false after continue ends the walk":   {key("audit=x", "quiet=x", "env=prod"), watched(3)},
 		"no rule matches":                             {key("team=Pay"), rules.Decision{Status: rules.Unmatched, Reason: "no rule matches"}},
 		"no tags at all":                              {key(), rules.Decision{Status: rules.Unmatched, Reason: "no rule matches"}},
-		"may not be described, and a rule watches it": {with(key("team=pay"), func(k *inventory.Key) { k.Unreadable = denied }), rules.Decision{Status: rules.Unreadable, Reason: denied}},
+		"may not be described, and a rule watches it": {with(key("team=pay"), func(k *inventory.Key) { k.Unreadable = denied }), unread(denied, 0)},
 		"may not be described, and no rule takes it":  {with(key(), func(k *inventory.Key) { k.Unreadable = denied }), unmatched},
 		"may not be described, and is out of scope":   {with(key("env=sandbox"), func(k *inventory.Key) { k.Unreadable = denied }), outOfScope(2, "sandbox")},
 		"tags unreadable":                             {with(&inventory.Key{}, func(k *inventory.Key) { k.Unreadable = hidden }), rules.Decision{Status: rules.Unreadable, Reason: hidden}},
 		"tags unreadable, the rest known":             {with(key(), func(k *inventory.Key) { k.Unreadable = hidden }), rules.Decision{Status: rules.Unreadable, Reason: hidden}},
 		"tags unreadable, but AWS managed":            {with(key(), func(k *inventory.Key) { k.Unreadable, k.Manager = hidden, "AWS" }), notEligible("an AWS managed key: keywatch watches customer managed keys")},
 		"tags unreadable, but pending deletion":       {with(key(), func(k *inventory.Key) { k.Unreadable, k.State = hidden, "PendingDeletion" }), notEligible("the key state is PendingDeletion")},
-		"unreadable, but pending deletion":            {with(state("PendingDeletion"), func(k *inventory.Key) { k.Unreadable = denied }), notEligible("the key state is PendingDeletion")},
-		"AWS managed, though a tag matches":           {with(key("team=pay"), func(k *inventory.Key) { k.Manager = "AWS" }), notEligible("an AWS managed key: keywatch watches customer managed keys")},
+		"unreadable, but pending deletion":            {with(state("PendingDeletion"), func(k *inventory.Key) { k.Unreadable = denied }), notEligible("the key state is PendingDeletion", 0)},
+		"AWS managed, though a tag matches":           {with(key("team=pay"), func(k *inventory.Key) { k.Manager = "AWS" }), notEligible("an AWS managed key: keywatch watches customer managed keys", 0)},
 		"AWS managed":                                 {&inventory.Key{Manager: "AWS"}, rules.Decision{Status: rules.Unmatched, Reason: "no rule matches; an AWS managed key cannot be tagged"}},
 		"tags that nobody needed":                     {with(key(), func(k *inventory.Key) { k.TagsOmitted = true }), unmatched},
 		"not described, since no rule takes it":       {&inventory.Key{}, unmatched},
 		"pending deletion, and no rule takes it":      {with(key(), func(k *inventory.Key) { k.State = "PendingDeletion" }), unmatched},
-		"pending deletion":                            {state("PendingDeletion"), notEligible("the key state is PendingDeletion")},
-		"pending replica deletion":                    {state("PendingReplicaDeletion"), notEligible("the key state is PendingReplicaDeletion")},
+		"pending deletion":                            {state("PendingDeletion"), notEligible("the key state is PendingDeletion", 0)},
+		"pending replica deletion":                    {state("PendingReplicaDeletion"), notEligible("the key state is PendingReplicaDeletion", 0)},
 		"disabled is watched":                         {state("Disabled"), watched(0)},
 		"creating is watched":                         {state("Creating"), watched(0)},
 		"pending import is watched":                   {state("PendingImport"), watched(0)},
 		"unavailable is watched":                      {state("Unavailable"), watched(0)},
 		"updating is watched":                         {state("Updating"), watched(0)},
 		"a state that KMS may come to use is watched": {state("Resting"), watched(0)},
-		"gone":                               {with(key("team=pay"), func(k *inventory.Key) { k.Gone = true }), notEligible("the key was deleted while the inventory was read")},
+		"gone":                               {with(key("team=pay"), func(k *inventory.Key) { k.Gone = true }), notEligible("the key was deleted while the inventory was read", 0)},
 		"gone, and unreadable because of it": {with(key(), func(k *inventory.Key) { k.Gone, k.Unreadable = true, hidden }), notEligible("the key was deleted while the inventory was read")},
-		"unknown key spec":                   {with(key("team=pay"), func(k *inventory.Key) { k.Spec = "ML_KEM_768" }), notEligible(`keywatch does not know the operations of key usage "ENCRYPT_DECRYPT" with key spec "ML_KEM_768"`)},
-		"unknown key usage":                  {with(key("team=pay"), func(k *inventory.Key) { k.Usage = "WRAP" }), notEligible(`keywatch does not know the operations of key usage "WRAP" with key spec "SYMMETRIC_DEFAULT"`)},
-		"a usage and spec that do not go together":       {with(key("team=pay"), func(k *inventory.Key) { k.Spec = "HMAC_256" }), notEligible(`keywatch does not know the operations of key usage "ENCRYPT_DECRYPT" with key spec "HMAC_256"`)},
+		"unknown key spec":                   {with(key("team=pay"), func(k *inventory.Key) { k.Spec = "ML_KEM_768" }), unknown(`keywatch does not know the operations of key usage "ENCRYPT_DECRYPT" with key spec "ML_KEM_768"`)},
+		"unknown key usage":                  {with(key("team=pay"), func(k *inventory.Key) { k.Usage = "WRAP" }), unknown(`keywatch does not know the operations of key usage "WRAP" with key spec "SYMMETRIC_DEFAULT"`)},
+		"a usage and spec that do not go together":       {with(key("team=pay"), func(k *inventory.Key) { k.Spec = "HMAC_256" }), unknown(`keywatch does not know the operations of key usage "ENCRYPT_DECRYPT" with key spec "HMAC_256"`)},
 		"a multi-Region key from a custom key store too": {with(key("team=pay"), func(k *inventory.Key) { k.MultiRegion, k.Origin = true, "AWS_CLOUDHSM" }), watched(0)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -171,7 +171,7 @@ func TestTheReadmeHasFigures(t *testing.T) {
 func TestTheTwoCommandsExist(t *testing.T) {
 	t.Parallel()
 	makefile, ci := read(t, "Makefile"), read(t, ".ci/run")
-	for _, target := range []string{"demo", "test", "bench", "build", "audit", "verify"} {
+	for _, target := range []string{"demo", "test", "bench", "build", "audit", "verify", "fuzz"} {
 		if !strings.Contains(makefile, "\n"+target+":") {
 			t.Errorf("the Makefile has no target %s", target)
 		}

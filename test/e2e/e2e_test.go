@@ -127,7 +127,7 @@ func (w *world) tryCDK(args ...string) (string, error) {
 func (w *world) run(name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(w.t.Context(), name, args...)
 	cmd.Dir = w.root
-	cmd.Env = slices.Concat(w.server.Env(), []string{"HOME=" + w.dir}, w.env)
+	cmd.Env = slices.Concat(w.server.Env(), []string{"CDK_HOME=" + w.dir}, w.env)
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	err := cmd.Run()

@@ -45,7 +45,7 @@ func deploy(t *testing.T, app string, srv *fakeaws.Server, extra ...string) (str
 	cmd.Dir = root
 	// Two attempts a request: how often it is tried again is not the matter here.
 	// The CLI keeps in its home which account an access key belongs to.
-	cmd.Env = slices.Concat(os.Environ(), srv.Env(), []string{"AWS_MAX_ATTEMPTS=2", "CDK_VALIDATION=false", "HOME=" + t.TempDir()}, extra)
+	cmd.Env = slices.Concat(os.Environ(), srv.Env(), []string{"AWS_MAX_ATTEMPTS=2", "CDK_VALIDATION=false", "CDK_HOME=" + t.TempDir()}, extra)
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	err = cmd.Run()

@@ -43,7 +43,7 @@ var rooms = map[string]room{
 	"internal/snapshot":  {may: []string{"constructs/spec", "internal/diag", "internal/inventory", "internal/plan"}},
 	"internal/coverage":  {may: []string{"config", "constructs/spec", "internal/inventory", "internal/plan", "internal/rules"}},
 	"internal/report":    {may: []string{"config", "constructs/spec", "internal/coverage", "internal/diag", "internal/inventory", "internal/plan", "internal/rules"}},
-	"internal/cli":       {may: []string{"config", "constructs/spec", "internal/coverage", "internal/diag", "internal/inventory", "internal/naming", "internal/places", "internal/plan", "internal/report", "internal/rules", "internal/snapshot"}},
+	"internal/cli":       {may: []string{"config", "constructs/spec", "internal/coverage", "internal/diag", "internal/inventory", "internal/naming", "internal/places", "internal/plan", "internal/progress", "internal/report", "internal/rules", "internal/snapshot"}},
 	"internal/live":      {may: []string{"constructs/spec", "internal/inventory", "internal/places", "internal/progress"}, sdk: true},
 	"constructs":         {may: []string{"constructs/spec", "internal/naming"}, jsii: true},
 	"stacks":             {may: []string{"constructs", "constructs/spec"}, jsii: true},

@@ -33,8 +33,8 @@ func main() {
 	world := cli.World{
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, ReadFile: os.ReadFile,
-		Open: func(ctx context.Context, region string) (cli.Source, error) {
-			return live.Open(ctx, live.Options{Region: region, Now: time.Now})
+		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
+			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Now: time.Now})
 		},
 		Hint: live.Hint,
 		Synth: func(deployments []spec.Deployment, dir string) error {

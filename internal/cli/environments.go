@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"keywatch/config"
+	"keywatch/internal/diag"
+	"keywatch/internal/inventory"
+	"keywatch/internal/plan"
+	"keywatch/internal/progress"
+	"keywatch/internal/rules"
+)
+
+// Target is what to open: whose keys to read, as whom, and how fast.
+type Target struct {
+	Region string // "": the SDK's own choice
+	Role   string // the ARN of a role to read with, or ""
+	// Rates by API action; what is left out is the reader's default.
+	Rates    map[string]float64
+	Notice   func(string)
+	Progress func(progress.Progress)
+}
+
+// spot is one account and region of a run. An empty account or region is left
+// to the credentials and to the SDK.
+type spot struct {
+	account, region string
+	role            string // as in Target
+	by              string // who says so, for messages
+	// alone says that the run has no other one.
+	alone bool
+}
+
+func (s spot) String() string { return s.account + "/" + s.region }
+
+// spots are the environments of the run: those of the config, or the one that
+// the CDK CLI resolved; -c keywatch:env keeps some of them.
+func (w *World) spots(c *config.Config, s *settings) ([]spot, error) {
+	if len(c.Environments) == 0 {
+		one := spot{account: w.Getenv(envDefaultAccount), region: w.Getenv(envDefaultRegion), by: "the CDK CLI", alone: true}
+		if len(s.only) > 0 {
+			var l diag.List
+			l.Add(diag.Pos{File: "context keywatch:env"}, "unknown-environment", "the config names no environments, so there are none to choose from; leave it out, or list them under environments")
+			w.say(l, c)
+			return nil, errGate
+		}
+		return []spot{one}, nil
+	}
+	var all []spot
+	for _, e := range c.Environments {
+		sp := spot{account: e.Account, region: e.Region, by: e.Pos.String(), role: e.RoleARN(config.PartitionOf(e.Region))}
+		if e.Role == config.RoleLookup {
+			sp.role = fmt.Sprintf("arn:%s:iam::%s:role/cdk-%s-lookup-role-%s-%s", config.PartitionOf(e.Region), e.Account, s.qualifier, e.Account, e.Region)
+		}
+		all = append(all, sp)
+	}
+	chosen, err := w.choose(c, s, all)
+	if err != nil {
+		return nil, err
+	}
+	for i := range chosen {
+		chosen[i].alone = len(chosen) == 1
+	}
+	return chosen, nil
+}
+
+func (w *World) choose(c *config.Config, s *settings, all []spot) ([]spot, error) {
+	if len(s.only) == 0 {
+		return all, nil
+	}
+	var chosen []spot
+	var l diag.List
+	names := make([]string, len(all))
+	for i, sp := range all {
+		names[i] = sp.String()
+	}
+	for _, want := range s.only {
+		i := slices.IndexFunc(all, func(sp spot) bool { return sp.account == want.account && sp.region == want.region })
+		if i < 0 {
+			name := want.account + "/" + want.region
+			l.Add(diag.Pos{File: "context keywatch:env"}, "unknown-environment", "the config has no environment %s%s; it has %s", name, diag.DidYouMean(name, names), strings.Join(names, ", "))
+			continue
+		}
+		if !slices.Contains(chosen, all[i]) {
+			chosen = append(chosen, all[i])
+		}
+	}
+	if len(l) > 0 {
+		w.say(l, c)
+		return nil, errGate
+	}
+	return chosen, nil
+}
+
+// built is one environment, read and planned.
+type built struct {
+	spot   spot
+	source Source
+	plan   *plan.Plan
+}
+
+// build loads, reads and plans: what plan, explain, coverage and synth share.
+// Environments are read side by side. All failures are reported together, and
+// one of them fails the run: the others are not gone on with.
+func (w *World) build(ctx context.Context, o *options, trace bool) ([]built, error) {
+	c, s, err := w.load(o)
+	if err != nil {
+		return nil, err
+	}
+	spots, err := w.spots(c, s)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Inventory.Timeout)
+	defer cancel()
+	need := rules.Need(c.Rules)
+	if trace { // an explanation shows what no rule asked for too
+		need = inventory.Need{}
+	}
+	out := make([]built, len(spots))
+	err = w.each(spots, func(w *World, i int) error {
+		in, err := w.inventoryFrom(ctx, c, spots[i], need)
+		if err != nil {
+			return err
+		}
+		p := plan.Build(c, in.inventory, plan.Options{Places: in.places, AllowRemoval: s.allowRemoval, Fill: w.Fill, Trace: trace})
+		p.Problems = slices.Concat(c.Warnings, in.problems, p.Problems, in.unplaced(p))
+		p.Problems.Sort()
+		out[i] = built{spot: spots[i], source: in.source, plan: p}
+		return nil
+	})
+	return out, err
+}
+
+// atOnce is how many environments are read at the same time: each has quotas of
+// its own, and connections cost memory.
+const atOnce = 8
+
+// each does something for every environment side by side. What one of them says
+// on stderr stays together, in the order of the environments.
+func (w *World) each(spots []spot, do func(w *World, i int) error) error {
+	if len(spots) == 1 {
+		return do(w, 0)
+	}
+	said := make([]bytes.Buffer, len(spots))
+	errs := make([]error, len(spots))
+	slots := make(chan struct{}, atOnce)
+	var wait sync.WaitGroup
+	for i := range spots {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			own := *w
+			own.Stderr = &said[i]
+			errs[i] = do(&own, i)
+		}()
+	}
+	wait.Wait()
+	status := ExitOK
+	failed := 0
+	for i := range spots {
+		var f *failure
+		switch {
+		case errs[i] == nil:
+		case errors.As(errs[i], &f):
+			status = max(status, f.status)
+		default:
+			status = ExitEnvironment
+		}
+		if errs[i] != nil {
+			failed++
+		}
+		if said[i].Len() == 0 && errs[i] == nil {
+			continue
+		}
+		w.note("notice", "%s:", spots[i])
+		_, _ = said[i].WriteTo(w.Stderr)
+		if errs[i] != nil && (f == nil || !f.said) {
+			w.complain(errs[i])
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	w.note("error", "%d of %s could not be read; nothing goes on with the others alone", failed, counted(len(spots), "environment"))
+	return &failure{status: status, err: errors.New("environments failed"), said: true}
+}
+
+// heading names the environment in front of what is said of it, if there are
+// several.
+func (b built) heading(w *World) {
+	if !b.spot.alone {
+		w.note("notice", "%s:", b.spot)
+	}
+}
