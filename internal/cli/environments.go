@@ -194,6 +194,14 @@ func (w *World) each(spots []spot, do func(w *World, i int) error) error {
 	return &failure{status: status, err: errors.New("environments failed"), said: true}
 }
 
+// advise says what the problems of one among several environments leave out: a
+// number of keys that may lose their alarms is that of one environment.
+func (b built) advise(w *World, problems diag.List) {
+	if !b.spot.alone && slices.ContainsFunc(problems, func(p diag.Problem) bool { return p.Code == "mass-removal" }) {
+		w.note("hint", "confirm one environment at a time: -c keywatch:env=%s together with keywatch:allowRemoval", b.spot)
+	}
+}
+
 // heading names the environment in front of what is said of it, if there are
 // several.
 func (b built) heading(w *World) {

@@ -112,7 +112,7 @@ func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp sp
 	if len(problems) > 0 {
 		return problems
 	}
-	return w.keep(path, old, next, f)
+	return w.keep(path, c.Name, old, next, f)
 }
 
 // olderSnapshot is the file that is there, or nil. One that cannot be believed
@@ -127,6 +127,9 @@ func (w *World) olderSnapshot(c *config.Config, path string, inv *inventory.Inve
 		return nil, nil
 	case errors.As(err, &l):
 		w.say(l, c)
+		if l[0].Code == "snapshot-account" || l[0].Code == "snapshot-name" {
+			return nil, errGate // a good file of somebody else
+		}
 		w.note("hint", "to start anew, remove %s; the places of what is deployed are then read from the stacks", path)
 		return nil, errGate
 	}
@@ -152,7 +155,7 @@ func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f freezing)
 		w.note("notice", "%s has a place for every alarm; it was not changed", old.File)
 		return nil
 	}
-	return w.keep(old.File, old, next, f)
+	return w.keep(old.File, c.Name, old, next, f)
 }
 
 // unplaceable are the problems of a plan that nobody can mean: places for alarms
@@ -165,7 +168,8 @@ func unplaceable(p *plan.Plan) diag.List {
 }
 
 // keep prints what is new and writes the file, in one piece or not at all.
-func (w *World) keep(path string, old, next *snapshot.Snapshot, f freezing) error {
+func (w *World) keep(path, name string, old, next *snapshot.Snapshot, f freezing) error {
+	next.Deployment = name
 	data, err := snapshot.Encode(*next)
 	if err != nil {
 		return err

@@ -125,6 +125,9 @@ func (w *World) openSnapshot(c *config.Config, output, account, region string) (
 	if err != nil {
 		return nil, err
 	}
+	if err := s.CheckName(c.Name); err != nil {
+		return nil, err
+	}
 	return s, s.Check(account, region)
 }
 

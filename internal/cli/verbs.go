@@ -139,6 +139,7 @@ func (w *World) synth(ctx context.Context, o *options) error {
 			b.heading(w)
 		}
 		w.say(p.Problems, p.Config)
+		b.advise(w, p.Problems)
 		failed += len(p.Problems.Errors())
 		deployments = append(deployments, p.Deployment)
 	}
@@ -408,6 +409,7 @@ func (w *World) verdict(all []built, of func(*plan.Plan) diag.List) error {
 			b.heading(w)
 		}
 		w.say(problems, b.plan.Config)
+		b.advise(w, problems)
 		failed = failed || len(problems.Errors()) > 0
 	}
 	if failed {

@@ -79,6 +79,7 @@ func (b *builder) findRenames() {
 	if names == nil {
 		return
 	}
+	p.Compared = true
 	kept := 0
 	for i := range p.Keys {
 		for _, u := range p.Keys[i].Units {

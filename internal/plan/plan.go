@@ -47,6 +47,9 @@ type Plan struct {
 	// alarms that get another name. Both are sorted.
 	Removals []Removal
 	Renames  []Rename
+	// Compared says that the deployed alarms are known, and so Renames and the
+	// totals of new and removed ones.
+	Compared bool
 	// Problems are errors that forbid a deployment, and warnings. Sorted.
 	Problems diag.List
 }

@@ -75,7 +75,10 @@ func changes(w io.Writer, p *plan.Plan) {
 	if t.Deployed == 0 || t.Added+t.Removed+len(p.Renames)+len(p.Removals) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\nAlarms compared with what is deployed: %d new, %d removed, %d renamed.\n", t.Added, t.Removed, len(p.Renames))
+	fmt.Fprintln(w)
+	if p.Compared { // not from a snapshot, which knows places but no alarms
+		fmt.Fprintf(w, "Alarms compared with what is deployed: %d new, %d removed, %d renamed.\n", t.Added, t.Removed, len(p.Renames))
+	}
 	list(w, len(p.Renames), "Renamed, so replaced", func(i int) string { return p.Renames[i].From + "  →  " + p.Renames[i].To })
 	list(w, len(p.Removals), "Keys that lose all their alarms", func(i int) string {
 		r := p.Removals[i]

@@ -19,8 +19,11 @@ import (
 
 // document is the file. docs/schema/snapshot.schema.json says the same.
 type document struct {
-	Format    int    `json:"format"`
-	Checksum  string `json:"checksum"`
+	Format   int    `json:"format"`
+	Checksum string `json:"checksum"`
+	// Deployment is left out by a snapshot that was taken for none.
+	Deployment string `json:"deployment,omitempty"`
+
 	Account   string `json:"account"`
 	Region    string `json:"region"`
 	Partition string `json:"partition"`
@@ -140,7 +143,7 @@ func (d *document) snapshot(file string) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{File: file, Inventory: &inventory.Inventory{
+	s := &Snapshot{File: file, Deployment: d.Deployment, Inventory: &inventory.Inventory{
 		Account: d.Account, Region: d.Region, Partition: d.Partition, ReadAt: readAt, Keys: d.Keys,
 	}}
 	s.Places = plan.Places{Stacks: d.Places.Stacks, Units: d.Places.Units}

@@ -63,6 +63,7 @@ func write(to io.Writer, s *Snapshot, checksum string) {
 	w.open("", '{')
 	w.raw("format", strconv.Itoa(Format))
 	w.optional("checksum", checksum)
+	w.optional("deployment", s.Deployment)
 	w.text("account", inv.Account)
 	w.text("region", inv.Region)
 	w.text("partition", inv.Partition)

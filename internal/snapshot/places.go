@@ -20,7 +20,7 @@ func Refresh(old *Snapshot, inv *inventory.Inventory, deployed plan.Places, want
 	s := &Snapshot{Inventory: inv}
 	units := map[string]int{}
 	if old != nil {
-		s.File = old.File
+		s.File, s.Deployment = old.File, old.Deployment
 		if l := Disagreements(s.File, old.Places, deployed, stackName); len(l) > 0 {
 			return nil, l
 		}
@@ -97,7 +97,7 @@ func Place(s *Snapshot, units []plan.Candidate, fill plan.Fill, stackName func(i
 	}
 	slices.Sort(added)
 	placed.Stacks = stacks(placed.Units, s.Places.Stacks)
-	return &Snapshot{File: s.File, Inventory: s.Inventory, Places: placed}, added, nil
+	return &Snapshot{File: s.File, Deployment: s.Deployment, Inventory: s.Inventory, Places: placed}, added, nil
 }
 
 // Candidates are the units of a plan, as they are to be placed.

@@ -21,12 +21,25 @@ import (
 // Snapshot is an inventory with the places of the units that it is deployed as.
 type Snapshot struct {
 	// File is where it was read from, for messages.
-	File      string
-	Inventory *inventory.Inventory
+	File string
+	// Deployment is the config's name, whose alarms the places are of.
+	Deployment string
+	Inventory  *inventory.Inventory
 	// Places are those of units that are deployed or about to be. Of their fields
 	// the file has Units, Stacks and Elsewhere; the others are what only the
 	// deployed stacks can tell.
 	Places plan.Places
+}
+
+// CheckName refuses a snapshot of another deployment: its places are those of
+// other stacks, and its own would be overwritten by a refresh.
+func (s *Snapshot) CheckName(deployment string) error {
+	if s.Deployment == "" || s.Deployment == deployment {
+		return nil
+	}
+	var l diag.List
+	l.Add(diag.Pos{File: s.File}, "snapshot-name", "this is a snapshot of the deployment %q, and the config's name is %q; each deployment has a file of its own: name another one in inventory.path, or put the name back", s.Deployment, deployment)
+	return l
 }
 
 // Check refuses a snapshot of another account or region. An empty argument is
