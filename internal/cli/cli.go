@@ -90,6 +90,12 @@ var errGate = &failure{status: ExitProblems, err: errors.New("the gate failed"),
 
 func environment(err error) error { return &failure{status: ExitEnvironment, err: err} }
 
+// advised is an error of ours with its hint.
+type advised struct {
+	error
+	hint string
+}
+
 // Run runs the program and returns its exit status.
 func (w *World) Run(ctx context.Context, args []string) int {
 	shown := func() {}
@@ -115,12 +121,13 @@ func (w *World) Run(ctx context.Context, args []string) int {
 
 // complain writes an error of the environment, with its hint.
 func (w *World) complain(err error) {
-	fmt.Fprintf(w.Stderr, "keywatch: error: %v\n", err)
-	if w.Hint == nil {
-		return
-	}
-	if hint := w.Hint(err); hint != "" {
-		fmt.Fprintf(w.Stderr, "keywatch: hint: %s\n", hint)
+	w.note("error", "%v", err)
+	var a advised
+	switch {
+	case errors.As(err, &a):
+		w.note("hint", "%s", a.hint)
+	case w.Hint != nil && w.Hint(err) != "":
+		w.note("hint", "%s", w.Hint(err))
 	}
 }
 

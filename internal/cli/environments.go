@@ -39,11 +39,14 @@ type spot struct {
 
 func (s spot) String() string { return s.account + "/" + s.region }
 
+// theCLI is who says which account is meant when the config does not.
+const theCLI = "the CDK CLI"
+
 // spots are the environments of the run: those of the config, or the one that
 // the CDK CLI resolved; -c keywatch:env keeps some of them.
 func (w *World) spots(c *config.Config, s *settings) ([]spot, error) {
 	if len(c.Environments) == 0 {
-		one := spot{account: w.Getenv(envDefaultAccount), region: w.Getenv(envDefaultRegion), by: "the CDK CLI", alone: true}
+		one := spot{account: w.Getenv(envDefaultAccount), region: w.Getenv(envDefaultRegion), by: theCLI, alone: true}
 		if len(s.only) > 0 {
 			var l diag.List
 			l.Add(diag.Pos{File: "context keywatch:env"}, "unknown-environment", "the config names no environments, so there are none to choose from; leave it out, or list them under environments")

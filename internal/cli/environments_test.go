@@ -157,6 +157,29 @@ keywatch: error: 2 of 3 environments could not be read; nothing goes on with the
 	}
 }
 
+// Each failure keeps its hint, and a remark on the config is made once, not per
+// environment.
+func TestWrongAccountsAreNamedWithTheirHint(t *testing.T) {
+	t.Parallel()
+	o := newOrganisation()
+	o.config = strings.Replace(o.config, `account: "444455556666"`, `account: "999988887777"`, 1)
+	o.config = strings.Replace(o.config, `, actions: {alarm: ["arn:{partition}:sns:{region}:{account}:pager"]}`, "", 1)
+	if status := o.Run(t.Context(), nil); status != ExitEnvironment {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{"the account is 999988887777 by keywatch.yaml:4:5, but the credentials of this process are of 444455556666", "hint: set AWS_PROFILE to credentials of that account"} {
+		if !strings.Contains(o.stderr.String(), want) {
+			t.Errorf("stderr lacks %q:\n%s", want, o.stderr.String())
+		}
+	}
+	o = newOrganisation()
+	o.config = strings.Replace(o.config, `, actions: {alarm: ["arn:{partition}:sns:{region}:{account}:pager"]}`, "", 1)
+	o.Run(t.Context(), nil)
+	if n := strings.Count(o.stderr.String(), "[no-actions]"); n != 1 {
+		t.Errorf("the remark on the config is made %d times:\n%s", n, o.stderr.String())
+	}
+}
+
 func TestAProblemInOneEnvironmentStopsAll(t *testing.T) {
 	t.Parallel()
 	o := newOrganisation()

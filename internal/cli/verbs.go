@@ -63,7 +63,7 @@ func (w *World) open(ctx context.Context, c *config.Config, sp spot) (Source, er
 		return nil, environment(fmt.Errorf("aws: %w", err))
 	}
 	if sp.account != "" && sp.account != caller.Account {
-		return nil, &failure{status: ExitEnvironment, said: true, err: w.wrongAccount(sp, caller)}
+		return nil, environment(wrongAccount(sp, caller))
 	}
 	return source, nil
 }
@@ -102,15 +102,15 @@ func (w *World) read(ctx context.Context, c *config.Config, sp spot, need invent
 	return source, inv, nil
 }
 
-func (w *World) wrongAccount(sp spot, caller inventory.Caller) error {
-	err := fmt.Errorf("the account is %s by %s, but the credentials of this process are of %s (%s); nothing was read", sp.account, sp.by, caller.Account, caller.ARN)
-	w.note("error", "%v", err)
-	if sp.by == "the CDK CLI" {
-		w.note("hint", "`cdk --profile NAME` does not reach the app's own AWS calls; set it for both: AWS_PROFILE=NAME npx cdk …")
-	} else {
-		w.note("hint", "set AWS_PROFILE to credentials of that account, or give the environment a role: cdk-lookup, or an ARN")
+func wrongAccount(sp spot, caller inventory.Caller) error {
+	hint := "set AWS_PROFILE to credentials of that account, or give the environment a role: cdk-lookup, or an ARN"
+	if sp.by == theCLI {
+		hint = "`cdk --profile NAME` does not reach the app's own AWS calls; set it for both: AWS_PROFILE=NAME npx cdk …"
 	}
-	return err
+	return advised{
+		fmt.Errorf("the account is %s by %s, but the credentials of this process are of %s (%s); nothing was read", sp.account, sp.by, caller.Account, caller.ARN),
+		hint,
+	}
 }
 
 // deployed reads where the alarms of this deployment live. It comes after the
@@ -131,24 +131,14 @@ func (w *World) synth(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	failed := 0
-	var deployments []spec.Deployment
-	for _, b := range all {
-		p := b.plan
-		if len(p.Problems) > 0 {
-			b.heading(w)
-		}
-		w.say(p.Problems, p.Config)
-		b.advise(w, p.Problems)
-		failed += len(p.Problems.Errors())
-		deployments = append(deployments, p.Deployment)
-	}
-	if failed > 0 {
+	if failed := w.sayProblems(all, func(p *plan.Plan) diag.List { return p.Problems }); failed > 0 {
 		w.note("error", "%s; nothing was written", counted(failed, "problem"))
 		return errGate
 	}
+	var deployments []spec.Deployment
 	for _, b := range all {
 		p := b.plan
+		deployments = append(deployments, p.Deployment)
 		w.note("notice", "%s %s: %s of %s watched, %s, %s a month",
 			p.Inventory.Account, p.Inventory.Region, fmt.Sprint(p.Totals.Watched), counted(p.Totals.Keys, "key"), counted(p.Totals.Alarms, "alarm"), plan.FormatUSD(p.Totals.MonthlyUSD))
 	}
@@ -402,20 +392,28 @@ func spotsOf(all []built) []spot {
 
 // verdict says the problems of each environment, and fails if one is an error.
 func (w *World) verdict(all []built, of func(*plan.Plan) diag.List) error {
-	failed := false
-	for _, b := range all {
+	if w.sayProblems(all, of) > 0 {
+		return errGate
+	}
+	return nil
+}
+
+// sayProblems says the problems of each environment, and how many are errors.
+// What is remarked on the config is said with the first one only.
+func (w *World) sayProblems(all []built, of func(*plan.Plan) diag.List) (failed int) {
+	for i, b := range all {
 		problems := of(b.plan)
+		failed += len(problems.Errors())
+		if i > 0 {
+			problems = slices.DeleteFunc(slices.Clone(problems), func(p diag.Problem) bool { return slices.Contains(b.plan.Config.Warnings, p) })
+		}
 		if len(problems) > 0 {
 			b.heading(w)
 		}
 		w.say(problems, b.plan.Config)
 		b.advise(w, problems)
-		failed = failed || len(problems.Errors()) > 0
 	}
-	if failed {
-		return errGate
-	}
-	return nil
+	return failed
 }
 
 // with reads and plans every environment, and hands them to a verb together.
