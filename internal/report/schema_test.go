@@ -248,3 +248,38 @@ func texts[T ~string](words ...T) []string {
 	}
 	return out
 }
+
+// The schema of several environments holds that of one, and nothing else beside
+// the version.
+func TestSchemaOfSeveralEnvironments(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "docs", "schema", "reports.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct {
+		AdditionalProperties *bool
+		Required             []string
+		Properties           map[string]struct {
+			Const any
+			Items struct {
+				Ref string `json:"$ref"`
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatal(err)
+	}
+	var fields []string
+	for i := range reflect.TypeFor[documents]().NumField() {
+		fields = append(fields, reflect.TypeFor[documents]().Field(i).Tag.Get("json"))
+	}
+	if !slices.Equal(fields, s.Required) || len(s.Properties) != len(fields) || s.AdditionalProperties == nil || *s.AdditionalProperties {
+		t.Errorf("written are %v, the schema requires %v of %v", fields, s.Required, s.Properties)
+	}
+	if got := s.Properties["environments"].Items.Ref; got != "report.schema.json" {
+		t.Errorf("an environment is %q", got)
+	}
+	if got := s.Properties["schemaVersion"].Const; got != readSchema(t).Properties["schemaVersion"].Const {
+		t.Errorf("version %v", got)
+	}
+}
