@@ -71,6 +71,9 @@ func TestFind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, err := config.Load(config.Request{Context: test.context, Flag: test.flag, Env: test.env, ReadFile: test.disk.read})
+			if found := config.Found(config.Request{Context: test.context, Flag: test.flag, Env: test.env, ReadFile: test.disk.read}); found != (name != "nothing at all") {
+				t.Errorf("Found says %v", found)
+			}
 			switch {
 			case c == nil:
 				t.Fatal("no Config at all; it carries the file for the snippets")

@@ -48,6 +48,12 @@ func Load(r Request) (*Config, error) {
 	return c, nil
 }
 
+// Found says whether there is a config to load, good or bad.
+func Found(r Request) bool {
+	name, _, _ := r.find() // a name comes with its error
+	return name != ""
+}
+
 func (r Request) find() (string, []byte, error) {
 	named := []struct{ path, by string }{
 		{r.Context, "the CDK context value keywatch:config"}, {r.Flag, "--config"}, {r.Env, "$KEYWATCH_CONFIG"},

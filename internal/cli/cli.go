@@ -46,6 +46,8 @@ type Source interface {
 	Inventory(context.Context, inventory.Need) (*inventory.Inventory, error)
 	Alarms(context.Context) ([]coverage.Alarm, error)
 	Stacks(context.Context) ([]places.Stack, error)
+	// Dashboards are the names of the account's that begin with a prefix.
+	Dashboards(ctx context.Context, prefix string) ([]string, error)
 }
 
 // World is what the program is given.
@@ -65,8 +67,9 @@ type World struct {
 	Synth func(deployments []spec.Deployment, dir string) error
 	// Terminal says that Stderr is one: progress is then one line, rewritten.
 	Terminal bool
-	// Actions are the API actions that a verb can call, for its policy.
-	Actions func(verb string) []string
+	// Actions are the API actions that a verb can call, for its policy: those that
+	// it needs, and those without which it says less.
+	Actions func(verb string) (needed, optional []string)
 	// Fill is plan.DefaultFill unless set.
 	Fill    plan.Fill
 	Version string
@@ -202,7 +205,7 @@ Exit status: 0 fine; 1 problems in the config, or a gate failed; 2 bad usage;
 	root.PersistentFlags().StringVar(&o.config, "config", "", "config file (context: keywatch:config)")
 	root.PersistentFlags().StringArrayVarP(&o.context, "context", "c", nil, "context value keywatch:NAME=VALUE, as for cdk; may be repeated")
 	root.PersistentFlags().StringVar(&o.allowRemoval, "allow-removal", "", "number of keys that may lose all their alarms, when synth asks for it (context: keywatch:allowRemoval)")
-	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.permissionsCommand(), w.snapshotCommand(&o), w.versionCommand())
+	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.permissionsCommand(&o), w.snapshotCommand(&o), w.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

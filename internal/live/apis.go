@@ -13,7 +13,7 @@ import (
 
 // The interfaces below are all that this package may ask of AWS: their method
 // sets are the IAM policy, and a test holds them against [InventoryActions],
-// [SynthActions] and [CoverageActions]. All of it only reads.
+// [SynthActions], [CoverageActions] and [Actions]. All of it only reads.
 
 type kmsAPI interface {
 	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
@@ -35,6 +35,12 @@ type cloudwatchAPI interface {
 	DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
 }
 
+// dashboardAPI is apart from cloudwatchAPI since it is not needed: see
+// [Actions].
+type dashboardAPI interface {
+	ListDashboards(context.Context, *cloudwatch.ListDashboardsInput, ...func(*cloudwatch.Options)) (*cloudwatch.ListDashboardsOutput, error)
+}
+
 type taggingAPI interface {
 	GetResources(context.Context, *resourcegroupstaggingapi.GetResourcesInput, ...func(*resourcegroupstaggingapi.Options)) (*resourcegroupstaggingapi.GetResourcesOutput, error)
 }
@@ -48,6 +54,7 @@ const (
 	opListResourceTags  = "kms:ListResourceTags"
 	opGetResources      = "tag:GetResources"
 	opDescribeAlarms    = "cloudwatch:DescribeAlarms"
+	opListDashboards    = "cloudwatch:ListDashboards"
 
 	opDescribeStacks     = "cloudformation:DescribeStacks"
 	opListStackResources = "cloudformation:ListStackResources"
@@ -63,17 +70,20 @@ func InventoryActions() []string {
 }
 
 // Actions returns the API actions that a verb can call, sorted; synth is a verb
-// here.
-func Actions(verb string) []string {
+// here. Without the optional ones it does the same, but cannot report the stacks
+// of environments that were taken out of the config.
+func Actions(verb string) (needed, optional []string) {
 	switch verb {
 	case "coverage":
-		return CoverageActions()
-	default: // plan, explain and snapshot read what synth reads
-		return SynthActions()
+		return CoverageActions(), nil
+	case "synth", "plan":
+		return SynthActions(), []string{opListDashboards}
+	default: // explain and snapshot read what synth reads
+		return SynthActions(), nil
 	}
 }
 
-// SynthActions returns the API actions that synth can call: those of
+// SynthActions returns the API actions that synth needs: those of
 // [InventoryActions], and reading the deployed stacks; sorted.
 func SynthActions() []string {
 	actions := append(InventoryActions(), opDescribeStacks, opListStackResources)

@@ -108,6 +108,8 @@ func action(operation string) string {
 		return "get tags of keys"
 	case opDescribeAlarms:
 		return "describe alarms"
+	case opListDashboards:
+		return "list dashboards"
 	case opDescribeStacks:
 		return "describe stacks"
 	case opListStackResources:
@@ -521,6 +523,9 @@ func hint(operation string, class Class, err error) string {
 	case Network:
 		return "check the network, the proxy settings, the region's name and AWS_ENDPOINT_URL"
 	case Incomplete:
+		if operation == opListDashboards { // nothing hangs on it
+			return "repeat the command"
+		}
 		if isStacks(operation) {
 			return "repeat the command; keywatch never goes on with a part of the stacks"
 		}
@@ -539,6 +544,9 @@ func isStacks(operation string) bool {
 func accessHint(operation string) string {
 	if isStacks(operation) {
 		return fmt.Sprintf("allow %s on * for this identity; without it keywatch does not know in which stack each alarm lives, and stops, since a deploy could move alarms and lose them", operation)
+	}
+	if operation == opListDashboards {
+		return fmt.Sprintf("allow %s on * for this identity; it is optional, and lets keywatch report the stacks of environments that were taken out of the config", operation)
 	}
 	verb := "synth"
 	if operation == opDescribeAlarms {

@@ -22,8 +22,9 @@ import (
 // quotas", KMS Developer Guide: ListKeys and ListAliases 500, DescribeKey and
 // ListResourceTags 2,000), because the workloads that use the keys share the
 // quota. DescribeAlarms is half of its 9 ("CloudWatch endpoints and quotas", AWS
-// General Reference). AWS does not publish the quotas of GetResources and of
-// CloudFormation; their rates, and that of STS, are cautious guesses.
+// General Reference). AWS does not publish the quotas of GetResources,
+// ListDashboards and of CloudFormation; their rates, and that of STS, are cautious
+// guesses.
 func DefaultRates() map[string]float64 {
 	return map[string]float64{
 		opListKeys:           250,
@@ -33,6 +34,7 @@ func DefaultRates() map[string]float64 {
 		opGetResources:       7,
 		opGetCallerIdentity:  10,
 		opDescribeAlarms:     4,
+		opListDashboards:     4,
 		opDescribeStacks:     5,
 		opListStackResources: 5,
 	}

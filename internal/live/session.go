@@ -1,5 +1,5 @@
-// Package live reads what an AWS account has: its KMS keys, its alarms and the
-// stacks of keywatch. It is the only room with AWS SDK clients, and it never
+// Package live reads what an AWS account has: its KMS keys, its alarms, the names
+// of its dashboards and the stacks of keywatch. It is the only room with AWS SDK clients, and it never
 // writes.
 //
 // Start reading at [Open], then [Session.Inventory]. What it promises:
@@ -122,7 +122,7 @@ func (o *Options) defaults() error {
 // limits bound what is read, so that an endpoint that never ends cannot fill
 // the memory. AWS allows 100,000 keys a region and at most 50 aliases and 50
 // tags a key ("Resource quotas", KMS Developer Guide).
-type limits struct{ keys, aliases, tagsPerKey, alarms, stacks, resources int }
+type limits struct{ keys, aliases, tagsPerKey, alarms, dashboards, stacks, resources int }
 
 // Session is an account and region to read. It is safe for concurrent use.
 type Session struct {
@@ -133,6 +133,7 @@ type Session struct {
 	kms        kmsAPI
 	sts        stsAPI
 	cloudwatch cloudwatchAPI
+	dashboards dashboardAPI
 	tagging    taggingAPI
 
 	cloudformation cloudformationAPI
@@ -161,7 +162,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}
-	s := &Session{options: o, limits: limits{keys: 1_000_000, aliases: 5_000_000, tagsPerKey: 1_000, alarms: 1_000_000, stacks: 100_000, resources: 10_000}}
+	s := &Session{options: o, limits: limits{keys: 1_000_000, aliases: 5_000_000, tagsPerKey: 1_000, alarms: 1_000_000, dashboards: 100_000, stacks: 100_000, resources: 10_000}}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, s.fail(opLoadConfig, "", err)
@@ -181,7 +182,8 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	s.region = cfg.Region
 	s.kms = kms.NewFromConfig(cfg)
 	s.sts = sts.NewFromConfig(cfg)
-	s.cloudwatch = cloudwatch.NewFromConfig(cfg)
+	cw := cloudwatch.NewFromConfig(cfg)
+	s.cloudwatch, s.dashboards = cw, cw
 	s.cloudformation = cloudformation.NewFromConfig(cfg)
 	s.tagging = resourcegroupstaggingapi.NewFromConfig(cfg)
 	return s, nil

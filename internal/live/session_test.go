@@ -128,7 +128,15 @@ func TestActionsAreTheInterfacesMethods(t *testing.T) {
 	if got := CoverageActions(); !slices.Equal(got, coverage) {
 		t.Errorf("CoverageActions() = %v; the interfaces have %v", got, coverage)
 	}
-	for _, a := range CoverageActions() {
+	optional := actions("cloudwatch", reflect.TypeFor[dashboardAPI]())
+	for verb, want := range map[string][2][]string{
+		"synth": {synth, optional}, "plan": {synth, optional}, "explain": {synth, nil}, "snapshot": {synth, nil}, "coverage": {coverage, nil},
+	} {
+		if needed, more := Actions(verb); !slices.Equal(needed, want[0]) || !slices.Equal(more, want[1]) {
+			t.Errorf("Actions(%q) = %v, %v; want %v", verb, needed, more, want)
+		}
+	}
+	for _, a := range append(coverage, optional...) {
 		if !slices.ContainsFunc([]string{":Describe", ":List", ":Get"}, func(verb string) bool { return strings.Contains(a, verb) }) {
 			t.Errorf("%s does not only read", a)
 		}

@@ -69,6 +69,18 @@ func (d Deployment) DashboardStack() string { return string(d) + "-dashboard" }
 // ("PutDashboard", CloudWatch API Reference), so the region is in it.
 func (d Deployment) Dashboard(region string) string { return string(d) + "-" + region }
 
+// DashboardRegion is the inverse of Dashboard; false for any other name, that of
+// another deployment included, whose name begins like this one's.
+func (d Deployment) DashboardRegion(dashboard string) (string, bool) {
+	region, ours := strings.CutPrefix(dashboard, string(d)+"-")
+	return region, ours && regionPattern.MatchString(region)
+}
+
+// regionPattern takes the names of regions as all partitions have them, such as
+// eu-west-1, us-gov-west-1, eu-isoe-west-1 and eusc-de-east-1, but not
+// team-eu-west-1.
+var regionPattern = regexp.MustCompile(`^([a-z]{2}(-gov|-iso[a-z]?)?|eusc-[a-z]{2})-[a-z]+-[0-9]+$`)
+
 // AlarmName is what a person reads at 3 a.m.: deployment, alias, the tail of
 // the key ID, operations, kind, and the alarm's id unless it is "main". The
 // tail makes it unique when aliases are swapped, repointed or reused. Over 255

@@ -230,6 +230,22 @@ func TestStackAndDashboardNames(t *testing.T) {
 	}
 }
 
+func TestDashboardNamesAreReadBack(t *testing.T) {
+	for _, region := range []string{"eu-west-1", "ap-southeast-12", "us-gov-west-1", "cn-north-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"} {
+		if got, ours := kw.DashboardRegion(kw.Dashboard(region)); !ours || got != region {
+			t.Errorf("%q, %v, want %s", got, ours, region)
+		}
+	}
+	for _, other := range []string{
+		naming.Deployment("keywatch-team").Dashboard("eu-west-1"), naming.Deployment("keywatch-b").Dashboard("us-gov-west-1"), naming.Deployment("keywatch-eu").Dashboard("us-east-1"),
+		"keywatch", "keywatch-", "keywatch-orders", "keywatch-orders-1", "keywatch-orders-blue-1", "keywatch-eu-west-1-copy", "orders-eu-west-1",
+	} {
+		if region, ours := kw.DashboardRegion(other); ours {
+			t.Errorf("%s is taken for the dashboard of %s", other, region)
+		}
+	}
+}
+
 // A construct outside of a deployment leaves the name to CloudFormation, and
 // its IDs do not hold the key, whose ARN may be a token.
 func TestLocalNames(t *testing.T) {

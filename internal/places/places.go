@@ -89,6 +89,30 @@ func Read(stacks []Stack, name, region string) (plan.Places, diag.List) {
 	return r.out, r.problems
 }
 
+// Of are the names of the stacks of a deployment that a deploy elsewhere would
+// leave behind, sorted: all but those that are gone or going, and strangers that
+// only have such a name.
+func Of(stacks []Stack, name string) []string {
+	var out []string
+	for i := range stacks {
+		s := &stacks[i]
+		switch {
+		case s.owner() != naming.Deployment(name), s.Status == "DELETE_COMPLETE", s.Status == "DELETE_IN_PROGRESS":
+		case s.Deployment == "" && s.stranger() != "":
+		default:
+			out = append(out, s.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// owner is the deployment that the stack is of: its tag says so before its name.
+func (s *Stack) owner() naming.Deployment {
+	named, _, _ := naming.ParseAlarmStack(s.Name)
+	return naming.Deployment(cmp.Or(s.Deployment, string(named)))
+}
+
 type reader struct {
 	name     naming.Deployment
 	region   string
@@ -98,7 +122,7 @@ type reader struct {
 
 func (r *reader) read(s *Stack) {
 	named, number, alarms := naming.ParseAlarmStack(s.Name)
-	owner := naming.Deployment(cmp.Or(s.Deployment, string(named)))
+	owner := s.owner()
 	ours := alarms && named == r.name
 	switch {
 	case owner != r.name && ours:

@@ -333,3 +333,22 @@ func TestAlarmsOfANewerVersion(t *testing.T) {
 	_, problems = read(stack(1, "CREATE_COMPLETE", many...))
 	check(t, problems, "warning stack keywatch-alarms-001 holds Alarm0, Alarm1, Alarm2 and 2 more, which this version of keywatch does not make, so that a deploy removes them; if a newer version made them, use that one [unknown-alarm]")
 }
+
+// Stacks that a removed environment leaves: by tag or by name, empty ones too;
+// not those that are gone or going, of somebody else, or a stranger's.
+func TestStacksOfADeployment(t *testing.T) {
+	t.Parallel()
+	got := places.Of([]places.Stack{
+		{Name: "keywatch-dashboard", Status: "CREATE_COMPLETE", Deployment: "keywatch"},
+		{Name: "keywatch-alarms-002", Status: "ROLLBACK_COMPLETE"},
+		{Name: "keywatch-alarms-001", Status: "UPDATE_ROLLBACK_FAILED", Deployment: "keywatch", Resources: []places.Resource{{LogicalID: "Bucket", Type: "AWS::S3::Bucket", PhysicalID: "b", Status: "CREATE_COMPLETE"}}},
+		{Name: "keywatch-alarms-003", Status: "DELETE_COMPLETE", Deployment: "keywatch"},
+		{Name: "keywatch-alarms-004", Status: "DELETE_IN_PROGRESS", Deployment: "keywatch"},
+		{Name: "keywatch-alarms-005", Status: "CREATE_COMPLETE", Deployment: "other"},
+		{Name: "keywatch-alarms-006", Status: "CREATE_COMPLETE", Resources: []places.Resource{{LogicalID: "Bucket", Type: "AWS::S3::Bucket", PhysicalID: "b", Status: "CREATE_COMPLETE"}}},
+		{Name: "team-b-alarms-001", Status: "CREATE_COMPLETE"},
+	}, "keywatch")
+	if want := []string{"keywatch-alarms-001", "keywatch-alarms-002", "keywatch-dashboard"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

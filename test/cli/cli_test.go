@@ -36,6 +36,7 @@ func keywatch() {
 		},
 		Now:     later,
 		Hint:    live.Hint,
+		Actions: live.Actions,
 		Synth:   draw,
 		Version: "v0.0.0-test",
 	}

@@ -13,6 +13,7 @@ type Stack struct {
 	Name      string
 	ID        string // default: composed of the account, region and name
 	Status    string // default CREATE_COMPLETE
+	Region    string // default: every one
 	Tags      []Tag
 	Resources []StackResource
 }
@@ -33,7 +34,7 @@ func (s *Server) cloudformation(req *request, f Fault) answer {
 	case "ListStackResources":
 		return s.listStackResources(req, f)
 	case "GetTemplate": // the CDK CLI compares with it
-		if _, ok := s.stack(req.Key); !ok {
+		if _, ok := s.stack(req); !ok {
 			return noStack(req.Key)
 		}
 		return answer{xml: "<TemplateBody>{}</TemplateBody>"}
@@ -44,9 +45,9 @@ func (s *Server) cloudformation(req *request, f Fault) answer {
 // describeStacks leaves out deleted stacks unless one is asked for by its name
 // ("DescribeStacks", CloudFormation API Reference).
 func (s *Server) describeStacks(req *request, f Fault) answer {
-	stacks := slices.DeleteFunc(order(s, s.state.Stacks), func(st Stack) bool { return st.Status == "DELETE_COMPLETE" })
+	stacks := slices.DeleteFunc(order(s, s.state.Stacks), func(st Stack) bool { return st.Status == "DELETE_COMPLETE" || !st.in(req.Region) })
 	if req.Key != "" {
-		st, ok := s.stack(req.Key)
+		st, ok := s.stack(req)
 		if !ok {
 			return noStack(req.Key)
 		}
@@ -67,7 +68,7 @@ func (s *Server) describeStacks(req *request, f Fault) answer {
 }
 
 func (s *Server) listStackResources(req *request, f Fault) answer {
-	st, ok := s.stack(req.Key)
+	st, ok := s.stack(req)
 	if !ok {
 		return noStack(req.Key)
 	}
@@ -85,13 +86,18 @@ func (s *Server) listStackResources(req *request, f Fault) answer {
 	})
 }
 
-func (s *Server) stack(name string) (Stack, bool) {
-	i := slices.IndexFunc(s.state.Stacks, func(st Stack) bool { return st.Name == name || s.stackID(st) == name })
+// stack is the one that the request names.
+func (s *Server) stack(req *request) (Stack, bool) {
+	i := slices.IndexFunc(s.state.Stacks, func(st Stack) bool {
+		return st.in(req.Region) && (st.Name == req.Key || s.stackID(st) == req.Key)
+	})
 	if i < 0 {
 		return Stack{}, false
 	}
 	return s.state.Stacks[i], true
 }
+
+func (st Stack) in(region string) bool { return st.Region == "" || st.Region == region }
 
 func (s *Server) stackID(st Stack) string {
 	return cmp.Or(st.ID, fmt.Sprintf("arn:%s:cloudformation:%s:%s:stack/%s/00000000-0000-4000-8000-000000000000", s.state.Partition, s.state.Region, s.state.Account, st.Name))

@@ -266,9 +266,16 @@ func (s *Server) sts(req *request) answer {
 }
 
 func (s *Server) cloudwatch(req *request, f Fault) answer {
-	if req.Operation != "DescribeAlarms" {
-		return unknownOperation(req)
+	switch req.Operation {
+	case "DescribeAlarms":
+		return s.describeAlarms(req, f)
+	case "ListDashboards":
+		return s.listDashboards(req, f)
 	}
+	return unknownOperation(req)
+}
+
+func (s *Server) describeAlarms(req *request, f Fault) answer {
 	b, ok := paginate(s, req, f, 50, order(s, s.state.Alarms))
 	if !ok {
 		return failure(http.StatusBadRequest, "InvalidNextToken", "The next token is not valid.")
@@ -284,6 +291,26 @@ func (s *Server) cloudwatch(req *request, f Fault) answer {
 		}
 		out["MetricAlarms"] = alarms
 		out["CompositeAlarms"] = cbor.List{}
+	}
+	return answer{cbor: out}
+}
+
+func (s *Server) listDashboards(req *request, f Fault) answer {
+	names := slices.DeleteFunc(order(s, s.state.Dashboards), func(name string) bool { return !strings.HasPrefix(name, req.prefix) })
+	b, ok := paginate(s, req, f, 1000, names)
+	if !ok {
+		return failure(http.StatusBadRequest, "InvalidNextToken", "The next token is not valid.")
+	}
+	out := cbor.Map{}
+	if b.marker != "" {
+		out["NextToken"] = cbor.String(b.marker)
+	}
+	if !b.noList {
+		entries := make(cbor.List, 0, len(b.items))
+		for _, name := range b.items {
+			entries = append(entries, cbor.Map{"DashboardName": cbor.String(name)})
+		}
+		out["DashboardEntries"] = entries
 	}
 	return answer{cbor: out}
 }

@@ -17,7 +17,9 @@ type State struct {
 	Keys      []Key
 	Aliases   []Alias
 	Alarms    []inventory.Alarm
-	Stacks    []Stack
+	// Dashboards are names. Every region tells them.
+	Dashboards []string
+	Stacks     []Stack
 }
 
 // Key is one KMS key. What is left empty is that of an ordinary customer key.

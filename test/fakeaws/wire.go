@@ -33,6 +33,7 @@ type request struct {
 	// Of GetResources: the filters, and as they came.
 	filters    []tagFilter
 	filterText string
+	prefix     string // of ListDashboards
 }
 
 // maxRequest is more than any request of the readers under test.
@@ -116,6 +117,9 @@ func (req *request) parseCBOR(operation string, body []byte) error {
 	}
 	if limit, ok := in["MaxRecords"].(cbor.Uint); ok {
 		req.Limit = int(limit)
+	}
+	if prefix, ok := in["DashboardNamePrefix"].(cbor.String); ok {
+		req.prefix = string(prefix)
 	}
 	return nil
 }
