@@ -131,6 +131,9 @@ func (w *World) synth(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	if err := w.findLeft(ctx, all); err != nil {
+		return err
+	}
 	if failed := w.sayProblems(all, func(p *plan.Plan) diag.List { return p.Problems }); failed > 0 {
 		w.note("error", "%s; nothing was written", counted(failed, "problem"))
 		return errGate
@@ -214,7 +217,10 @@ have no alarms. Nothing is deployed. Exit status 1 if synth would refuse.`,
 		Example: "  keywatch plan\n  keywatch plan --keys\n  keywatch plan --format json | jq .totals",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.with(cmd.Context(), o, format, false, func(_ context.Context, all []built) error {
+			return w.with(cmd.Context(), o, format, false, func(ctx context.Context, all []built) error {
+				if err := w.findLeft(ctx, all); err != nil {
+					return err
+				}
 				reports := make([]*coverage.Report, len(all))
 				for i, b := range all {
 					reports[i] = coverage.Planned(b.plan)

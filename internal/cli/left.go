@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"keywatch/config"
+	"keywatch/internal/diag"
+	"keywatch/internal/naming"
+	"keywatch/internal/places"
+	"keywatch/internal/plan"
+)
+
+// findLeft adds to the plans the stacks of environments that the config does not
+// list (any more): nothing would ever update or remove them. Dashboards are
+// global to an account and named after their region, so one list per account
+// says where this deployment was. That costs little and is a remark, so
+// whatever fails here does not fail the run.
+func (w *World) findLeft(ctx context.Context, all []built) error {
+	c := all[0].plan.Config
+	if c.Inventory.Source != config.Live || len(c.Environments) == 0 || len(all) < len(c.Environments) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Inventory.Timeout)
+	defer cancel()
+	var first []built // of each account
+	for _, b := range all {
+		if !slices.ContainsFunc(first, func(f built) bool { return sameAccount(f, b) }) {
+			first = append(first, b)
+		}
+	}
+	unseen := make([]error, len(first))
+	err := w.each(spotsOf(first), func(w *World, i int) error {
+		unseen[i] = w.findLeftOf(ctx, first[i], all)
+		if ctx.Err() != nil { // the end of the run, not of this question
+			return environment(fmt.Errorf("dashboards: %w", context.Cause(ctx)))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var accounts []string
+	var why error
+	for i, b := range first {
+		if unseen[i] != nil {
+			accounts = append(accounts, b.spot.account)
+			why = unseen[i]
+		}
+	}
+	if why != nil {
+		w.note("notice", "stacks of environments that were taken out of the config were not looked for in %s: %v", strings.Join(accounts, ", "), why)
+		if w.Hint != nil && w.Hint(why) != "" {
+			w.note("hint", "%s", w.Hint(why))
+		}
+	}
+	return nil
+}
+
+// sameAccount also looks at the partition: each has accounts of its own.
+func sameAccount(a, b built) bool {
+	return a.spot.account == b.spot.account && a.plan.Inventory.Partition == b.plan.Inventory.Partition
+}
+
+// findLeftOf looks in one account. The error is that its dashboards cannot be
+// listed.
+func (w *World) findLeftOf(ctx context.Context, b built, all []built) error {
+	c := b.plan.Config
+	name := naming.Deployment(c.Name)
+	dashboards, err := b.source.Dashboards(ctx, name.Dashboard(""))
+	if err != nil {
+		return err
+	}
+	for _, dashboard := range dashboards {
+		region, ours := name.DashboardRegion(dashboard)
+		if !ours || config.PartitionOf(region) != b.plan.Inventory.Partition ||
+			slices.ContainsFunc(all, func(a built) bool { return sameAccount(a, b) && a.spot.region == region }) {
+			continue
+		}
+		// A role is of the whole account, so the one of a listed environment will
+		// do, even the lookup role, whose name holds a region.
+		left := spot{account: b.spot.account, region: region, role: b.spot.role, by: b.spot.by}
+		stacks, err := w.stacksIn(ctx, c, left)
+		if err != nil {
+			b.plan.Problems.Warn(diag.Pos{}, "environment-left", "dashboard %s says that this deployment was in %s, which the config does not list (any more), and nobody can say what is left there: %v; list the environment again, or look with `aws cloudformation describe-stacks --region %s`",
+				dashboard, left, err, region)
+			continue
+		}
+		if len(stacks) == 0 { // it is somebody's own
+			continue
+		}
+		commands := make([]string, len(stacks))
+		for i, stack := range stacks {
+			commands[i] = "`" + plan.StackCommand("delete-stack", stack, region) + "`"
+		}
+		b.plan.Problems.Warn(diag.Pos{}, "environment-left", "the config does not list %s (any more), and stacks of this deployment are left there, which nothing updates or removes: %s; list the environment again, or remove them with %s",
+			left, strings.Join(stacks, ", "), strings.Join(commands, ", "))
+	}
+	b.plan.Problems.Sort()
+	return nil
+}
+
+// stacksIn are the names of the stacks of this deployment in a region.
+func (w *World) stacksIn(ctx context.Context, c *config.Config, sp spot) ([]string, error) {
+	source, err := w.open(ctx, c, sp)
+	if err != nil {
+		return nil, err
+	}
+	stacks, err := source.Stacks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return places.Of(stacks, c.Name), nil
+}
