@@ -123,11 +123,11 @@ func Decode(file string, data []byte) (*Snapshot, error) {
 	}
 	var d document
 	if err := json.Unmarshal(data, &d); err != nil {
-		return nil, one(file, "snapshot-form", "the checksum is right, but the snapshot cannot be read: %v; take a new one with `keywatch snapshot`", err)
+		return nil, one(file, "snapshot-form", "the checksum is right, but the snapshot cannot be read: %v; %s", err, anew)
 	}
 	s, err := d.snapshot(file)
 	if err != nil {
-		return nil, one(file, "snapshot-form", "the checksum is right, but the snapshot cannot be read: %v; take a new one with `keywatch snapshot`", err)
+		return nil, one(file, "snapshot-form", "the checksum is right, but the snapshot cannot be read: %v; %s", err, anew)
 	}
 	if err := s.problems(placeIn(file, data)).Err(); err != nil {
 		return nil, err
@@ -161,7 +161,12 @@ var (
 	checksumPattern = regexp.MustCompile(`^  "checksum": "(sha256:[0-9a-f]{64})",\n`)
 )
 
-const restore = "take back the edit, or take the snapshot again; places are added by `keywatch snapshot --place`, never by hand"
+// A refresh does not write over a file that it cannot believe, so each way out of
+// one begins with another file or with none.
+const (
+	anew    = "remove the file and take a new snapshot with `keywatch snapshot`"
+	restore = "take the whole file from version control, or " + anew + ", which does not write over a changed one; places are added by `keywatch snapshot --place`, never by hand"
+)
 
 // checkBytes looks at the file as bytes: is it a snapshot, of this format, whole
 // and unchanged? The order makes each slip give the message that helps.
@@ -169,15 +174,15 @@ func checkBytes(file string, data []byte) diag.List {
 	head := headPattern.FindSubmatch(data)
 	switch {
 	case len(data) > MaxFile:
-		return one(file, "snapshot-form", "the file has %d bytes; at most %d are read", len(data), MaxFile)
+		return one(file, "snapshot-form", "the file has %d bytes; at most %d are read; name another file, or %s", len(data), MaxFile, anew)
 	case bytes.ContainsRune(data, '\r'):
-		return one(file, "snapshot-changed", "the line ends were changed to those of Windows; take the file back, and keep git from changing it with the line `snapshots/*.json -text` in .gitattributes")
+		return one(file, "snapshot-changed", "the line ends were changed to those of Windows; keep git from changing them with the line `snapshots/*.json -text` in .gitattributes, then take the file from version control again, or %s", anew)
 	case head == nil:
-		return one(file, "snapshot-form", "this is no snapshot, or its first lines were changed; write one with `keywatch snapshot -o %s`", file)
+		return one(file, "snapshot-form", "this is no snapshot, or its first lines were changed; name another file, take the whole of this one from version control, or %s", anew)
 	case string(head[1]) != fmt.Sprint(Format):
 		return one(file, "snapshot-version", "this snapshot has format %s, and this keywatch reads format %d; use a newer keywatch", head[1], Format)
 	case lastLine(data) != "}":
-		return one(file, "snapshot-form", "the snapshot ends in the middle; take back the whole file, or take the snapshot again with `keywatch snapshot`")
+		return one(file, "snapshot-form", "the snapshot ends in the middle; take the whole file from version control, or %s", anew)
 	}
 	rest := data[len(head[0]):]
 	line := checksumPattern.FindSubmatch(rest)
@@ -212,7 +217,7 @@ func (s *Snapshot) checkForm(data []byte, checksum string) diag.List {
 		text = text[:80]
 	}
 	var l diag.List
-	l.Add(diag.Pos{File: s.File, Line: line, Col: 1}, "snapshot-form", "keywatch does not write such a line here: %q is unknown, out of order, double or spelt otherwise; take the snapshot again with `keywatch snapshot`", bytes.TrimSpace(text))
+	l.Add(diag.Pos{File: s.File, Line: line, Col: 1}, "snapshot-form", "keywatch does not write such a line here: %q is unknown, out of order, double or spelt otherwise; %s", bytes.TrimSpace(text), restore)
 	return l
 }
 

@@ -33,7 +33,7 @@ func Encode(s Snapshot) ([]byte, error) {
 	sum, size := sha256.New(), counter(0)
 	write(io.MultiWriter(sum, &size), &s, "")
 	if int(size)+checksumLine > MaxFile {
-		return nil, one(s.File, "snapshot-form", "the snapshot would have %d bytes; at most %d are read", int(size)+checksumLine, MaxFile)
+		return nil, one(s.File, "snapshot-form", "the snapshot would have %d bytes; at most %d are read: use inventory.source: live for this account", int(size)+checksumLine, MaxFile)
 	}
 	var out bytes.Buffer
 	out.Grow(int(size) + checksumLine)

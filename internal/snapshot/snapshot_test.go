@@ -355,7 +355,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		code string
 		want string // part of the message
 	}{
-		"an edited tag":               {replace(`"prod"`, `"dev"`), "snapshot-changed", "take back the edit"},
+		"an edited tag":               {replace(`"prod"`, `"dev"`), "snapshot-changed", "take the whole file from version control, or remove the file"},
 		"an edited place":             {replace(`/Decrypt": 1`, `/Decrypt": 2`), "snapshot-changed", "keywatch snapshot --place"},
 		"an edited checksum":          {replace(`sha256:`, `sha256:0`), "snapshot-changed", "no checksum in line 3"},
 		"without its checksum":        {regexp.MustCompile(`  "checksum.*\n`).ReplaceAllString(whole, ""), "snapshot-changed", "no checksum in line 3"},
@@ -364,7 +364,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		"a newer format":              {replace(`"format": 1`, `"format": 2`), "snapshot-version", "format 2, and this keywatch reads format 1; use a newer keywatch"},
 		"nothing":                     {"", "snapshot-form", "no snapshot"},
 		"a config":                    {"version: 1\nrules: []\n", "snapshot-form", "no snapshot"},
-		"other JSON":                  {"{}\n", "snapshot-form", "keywatch snapshot -o s.json"},
+		"other JSON":                  {"{}\n", "snapshot-form", "name another file"},
 		"reformatted":                 {strings.ReplaceAll(whole, "  ", "    "), "snapshot-form", "no snapshot, or its first lines were changed"},
 		"cut off in a line":           {whole[:len(whole)/2], "snapshot-form", "ends in the middle"},
 		"cut off after a key":         {whole[:strings.Index(whole, "    },\n")+6], "snapshot-form", "ends in the middle"},
@@ -413,6 +413,10 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("the message lacks %q: %v", c.want, err)
 			}
+			// A refresh would refuse the file for the same reason.
+			if c.code != "snapshot-version" && !strings.Contains(err.Error(), "remove the file and take a new snapshot with `keywatch snapshot`") {
+				t.Errorf("the message leads to a refresh that refuses the file: %v", err)
+			}
 		})
 	}
 }
@@ -431,7 +435,7 @@ func TestProblemsHaveTheirPlace(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	_, err := snapshot.Decode("s.json", make([]byte, snapshot.MaxFile+1))
-	if err == nil || !strings.Contains(err.Error(), "at most 268435456 are read [snapshot-form]") {
+	if err == nil || !strings.Contains(err.Error(), "at most 268435456 are read; name another file, ") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -41,11 +41,11 @@ func (s *Snapshot) problems(at place) diag.List {
 		{"partition", inv.Partition, partitionPattern.MatchString(inv.Partition)},
 	} {
 		if !c.fits {
-			l.Add(at(c.name), "snapshot-content", "the %s is %q, which is none; take a new snapshot with `keywatch snapshot`", c.name, c.value)
+			l.Add(at(c.name), "snapshot-content", "the %s is %q, which is none; %s", c.name, c.value, anew)
 		}
 	}
 	if year := inv.ReadAt.UTC().Year(); year < 1970 || year > 9999 {
-		l.Add(at("readAt"), "snapshot-content", "the snapshot was read at %s, which cannot be; take a new one with `keywatch snapshot`", stamp(inv.ReadAt))
+		l.Add(at("readAt"), "snapshot-content", "the snapshot was read at %s, which cannot be; %s", stamp(inv.ReadAt), anew)
 	}
 	l = append(l, keyProblems(inv, at)...)
 	l = append(l, placeProblems(s.Places, at)...)
@@ -62,13 +62,13 @@ func keyProblems(inv *inventory.Inventory, at place) diag.List {
 		id, ours := strings.CutPrefix(k.ARN, prefix)
 		switch {
 		case !ours || id == "" || id != k.ID:
-			l.Add(at(k.ARN), "snapshot-content", "%q is no key of %s in %s (%s); take a new snapshot with `keywatch snapshot`", k.ARN, inv.Account, inv.Region, inv.Partition)
+			l.Add(at(k.ARN), "snapshot-content", "%q is no key of %s in %s (%s); %s", k.ARN, inv.Account, inv.Region, inv.Partition, anew)
 		case seen[k.ARN]:
-			l.Add(at(k.ARN), "snapshot-content", "key %s stands there twice; take a new snapshot with `keywatch snapshot`", k.ARN)
+			l.Add(at(k.ARN), "snapshot-content", "key %s stands there twice; %s", k.ARN, anew)
 		}
 		seen[k.ARN] = true
 		if why := unfit(k); why != "" {
-			l.Add(at(k.ARN), "snapshot-content", "key %s %s", k.ARN, why)
+			l.Add(at(k.ARN), "snapshot-content", "key %s %s; %s", k.ARN, why, anew)
 		}
 	}
 	return l
@@ -111,21 +111,21 @@ func placeProblems(p plan.Places, at place) diag.List {
 	stacks := map[int]bool{}
 	for _, n := range p.Stacks {
 		if n < 1 || stacks[n] {
-			l.Add(at("stacks"), "snapshot-content", "stack %d is below 1 or stands there twice; take a new snapshot with `keywatch snapshot`", n)
+			l.Add(at("stacks"), "snapshot-content", "stack %d is below 1 or stands there twice; %s", n, anew)
 		}
 		stacks[n] = true
 	}
 	for unit, n := range p.Units {
 		if !utf8.ValidString(unit) || unit == "" {
-			l.Add(at("units"), "snapshot-content", "a unit has the name %q; take a new snapshot with `keywatch snapshot`", unit)
+			l.Add(at("units"), "snapshot-content", "a unit has the name %q; %s", unit, anew)
 		}
 		if !stacks[n] {
-			l.Add(at(unit), "snapshot-content", "unit %s is placed in stack %d, which is not among the stacks; take a new snapshot with `keywatch snapshot`", unit, n)
+			l.Add(at(unit), "snapshot-content", "unit %s is placed in stack %d, which is not among the stacks; %s", unit, n, anew)
 		}
 	}
 	for unit, h := range p.Elsewhere {
 		if !utf8.ValidString(unit+h.Deployment+h.Stack) || unit == "" || h.Stack == "" {
-			l.Add(at("elsewhere"), "snapshot-content", "the unit %q is held elsewhere, in stack %q; take a new snapshot with `keywatch snapshot`", unit, h.Stack)
+			l.Add(at("elsewhere"), "snapshot-content", "the unit %q is held elsewhere, in stack %q; %s", unit, h.Stack, anew)
 		}
 	}
 	return l
