@@ -26,6 +26,17 @@ func (i Inventory) PathFor(account, region string) string {
 	return strings.NewReplacer("{account}", account, "{region}", region).Replace(i.Path)
 }
 
+// UnknownPlaceholder is one in the path of a snapshot that PathFor does not fill
+// in, or "".
+func UnknownPlaceholder(path string) string {
+	for _, p := range pathPlaceholder.FindAllString(path, -1) {
+		if p != "{account}" && p != "{region}" {
+			return p
+		}
+	}
+	return ""
+}
+
 func (d *decoder) inventory(n *yaml.Node, c *Config) {
 	i := &c.Inventory
 	i.PathPos = d.pos(resolve(n))
@@ -63,11 +74,8 @@ func (d *decoder) path(n *yaml.Node, i *Inventory) {
 		d.fail(n, "snapshot-path", "inventory.path is empty; write for example snapshots/{account}-{region}.json")
 		i.Path = unknownPath
 	}
-	for _, p := range pathPlaceholder.FindAllString(s, -1) {
-		if p != "{account}" && p != "{region}" {
-			d.fail(n, "snapshot-path", "inventory.path has the unknown placeholder %s; allowed: {account}, {region}", p)
-			return
-		}
+	if p := UnknownPlaceholder(s); p != "" {
+		d.fail(n, "snapshot-path", "inventory.path has the unknown placeholder %s; allowed: {account}, {region}", p)
 	}
 }
 

@@ -24,8 +24,34 @@ import (
 
 // freezing is one run of the verb snapshot.
 type freezing struct {
-	output       string
-	place, check bool
+	output        string
+	place, verify bool
+}
+
+// toStdout is the --output that is no file.
+const toStdout = "-"
+
+// check refuses flags that cannot be meant, before anything is read.
+func (f freezing) check(c *config.Config, environments int) error {
+	unknown := config.UnknownPlaceholder(f.output)
+	switch {
+	case f.output == "" && c.Inventory.Path == "":
+		return errors.New("neither -o FILE nor inventory.path says where the snapshot is")
+	case f.output == toStdout && (f.place || f.verify):
+		return errors.New("--output - is the standard output, and --place and --check are about the file that is there; name it")
+	case unknown != "":
+		return fmt.Errorf("--output has the unknown placeholder %s; allowed: {account}, {region}", unknown)
+	case f.output != "" && environments > 1 && !(strings.Contains(f.output, "{account}") && strings.Contains(f.output, "{region}")):
+		return fmt.Errorf("--output %s is one file for %d environments; write {account} and {region} into it, or choose one environment by -c keywatch:env=ACCOUNT/REGION", f.output, environments)
+	}
+	return nil
+}
+
+// frozen is a snapshot that is ready to be written.
+type frozen struct {
+	path      string // or toStdout
+	data      []byte
+	old, next *snapshot.Snapshot // old: nil if there is none
 }
 
 func (w *World) snapshotCommand(o *options) *cobra.Command {
@@ -41,9 +67,11 @@ If the file exists, its places are kept and what changed is printed. New alarms
 get a place. With --place only that is done, offline: after a change of the rules,
 rules and places are one reviewed diff.
 
-The file is what inventory.path says, or -o. It holds no secret, but key ARNs,
-aliases, tags and states: docs/snapshot.md has the list.`,
-		Example: "  keywatch snapshot\n  keywatch snapshot -o snapshots/prod.json\n  keywatch snapshot --place\n  keywatch snapshot --check",
+The file is what inventory.path says, or -o; {account} and {region} in either are
+filled in. With -o - a new snapshot goes to stdout, without a look at an older one.
+Several environments are read before the first file is written. A file holds no
+secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
+		Example: "  keywatch snapshot\n  keywatch snapshot -o snapshots/{account}-{region}.json\n  keywatch snapshot --place\n  keywatch snapshot --check",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, s, err := w.load(o)
@@ -56,63 +84,91 @@ aliases, tags and states: docs/snapshot.md has the list.`,
 			if err != nil {
 				return err
 			}
-			if f.output != "" && len(spots) > 1 {
-				return fmt.Errorf("--output names one file for %d environments; use inventory.path with {account} and {region}, or choose one by -c keywatch:env=ACCOUNT/REGION", len(spots))
+			if err := f.check(c, len(spots)); err != nil {
+				return err
 			}
-			// One after the other: each prints what changed.
-			for _, sp := range spots {
+			// All or nothing: whatever can fail is done before the first file is
+			// written.
+			made := make([]*frozen, len(spots))
+			err = w.each(spots, func(w *World, i int) (err error) {
 				if f.place {
-					err = w.placeOffline(c, s, sp, f)
+					made[i], err = w.placeOffline(c, s, spots[i], f)
 				} else {
-					err = w.freeze(ctx, c, s, sp, f)
+					made[i], err = w.freeze(ctx, c, s, spots[i], f)
 				}
-				if err != nil {
-					return w.refuse(c, err)
-				}
+				return w.refuse(c, err)
+			})
+			if err != nil {
+				return err
 			}
-			return nil
+			return w.keep(slices.DeleteFunc(made, func(m *frozen) bool { return m == nil }), f)
 		},
 	}
-	cmd.Flags().StringVarP(&f.output, "output", "o", "", "the file, instead of inventory.path")
+	cmd.Flags().StringVarP(&f.output, "output", "o", "", "the file, instead of inventory.path; - is stdout")
 	cmd.Flags().BoolVar(&f.place, "place", false, "offline: only give a place to alarms that have none")
-	cmd.Flags().BoolVar(&f.check, "check", false, "write nothing; exit status 1 if the file would change")
+	cmd.Flags().BoolVar(&f.verify, "check", false, "write nothing; exit status 1 if the file would change")
 	return cmd
 }
 
-// freeze takes a snapshot of the account and region, over the one that is there.
-func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp spot, f freezing) error {
+// freeze takes a snapshot of the account and region, to go over the one that is
+// there.
+func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp spot, f freezing) (*frozen, error) {
 	source, inv, err := w.read(ctx, c, sp, inventory.Need{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	inv.ReadAt = inv.ReadAt.Truncate(time.Second)
 	known, problems, err := deployed(ctx, source, c, inv.Region)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	path, err := snapshotPath(c, f.output, inv.Account, inv.Region)
-	if err != nil {
-		return err
-	}
-	old, err := w.olderSnapshot(c, path, inv)
-	if err != nil {
-		return err
+	path := toStdout
+	var old *snapshot.Snapshot
+	if f.output != toStdout {
+		if path, err = snapshotPath(c, f.output, inv.Account, inv.Region); err != nil {
+			return nil, err
+		}
+		if old, err = w.olderSnapshot(c, path, inv); err != nil {
+			return nil, err
+		}
 	}
 	p := plan.Build(c, inv, plan.Options{Places: known, AllowRemoval: s.allowRemoval, Fill: w.Fill})
 	w.say(problems.Warnings(), c)
 	if l := append(problems.Errors(), unplaceable(p)...); len(l) > 0 {
-		return l
+		return nil, l
 	}
+	w.say(massRemoval(p), c)
 	units := snapshot.Candidates(p)
 	next, problems := snapshot.Refresh(old, inv, known, units, naming.Deployment(c.Name).AlarmStack)
 	if len(problems) > 0 {
-		return problems
+		return nil, problems
 	}
 	next, _, problems = snapshot.Place(next, units, cmp.Or(w.Fill, plan.DefaultFill), naming.Deployment(c.Name).AlarmStack)
 	if len(problems) > 0 {
-		return problems
+		return nil, problems
 	}
-	return w.keep(path, c.Name, old, next, f)
+	return seal(path, c.Name, old, next)
+}
+
+// massRemoval is that of a plan as a remark: the account is what it is, but
+// whoever reviews the snapshot should hear it before the next synth stops there.
+func massRemoval(p *plan.Plan) diag.List {
+	var l diag.List
+	for _, problem := range p.Problems {
+		if problem.Code == "mass-removal" {
+			l.Warn(problem.Pos, "mass-removal", "synth from this snapshot stops: %s", problem.Message)
+		}
+	}
+	return l
+}
+
+func seal(path, name string, old, next *snapshot.Snapshot) (*frozen, error) {
+	next.Deployment = name
+	data, err := snapshot.Encode(*next)
+	if err != nil {
+		return nil, err
+	}
+	return &frozen{path: path, data: data, old: old, next: next}, nil
 }
 
 // olderSnapshot is the file that is there, or nil. One that cannot be believed
@@ -137,25 +193,25 @@ func (w *World) olderSnapshot(c *config.Config, path string, inv *inventory.Inve
 }
 
 // placeOffline gives a place to every alarm that the rules want and that has
-// none.
-func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f freezing) error {
+// none. It is nil if there is no such alarm.
+func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f freezing) (*frozen, error) {
 	old, err := w.openSnapshot(c, f.output, sp.account, sp.region)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p := plan.Build(c, old.Inventory, plan.Options{Places: old.Places, AllowRemoval: s.allowRemoval, Fill: w.Fill})
 	if l := unplaceable(p); len(l) > 0 {
-		return l
+		return nil, l
 	}
 	next, added, problems := snapshot.Place(old, snapshot.Candidates(p), cmp.Or(w.Fill, plan.DefaultFill), naming.Deployment(c.Name).AlarmStack)
 	if len(problems) > 0 {
-		return problems
+		return nil, problems
 	}
 	if len(added) == 0 {
 		w.note("notice", "%s has a place for every alarm; it was not changed", old.File)
-		return nil
+		return nil, nil
 	}
-	return w.keep(old.File, c.Name, old, next, f)
+	return seal(old.File, c.Name, old, next)
 }
 
 // unplaceable are the problems of a plan that nobody can mean: places for alarms
@@ -167,37 +223,83 @@ func unplaceable(p *plan.Plan) diag.List {
 	})
 }
 
-// keep prints what is new and writes the file, in one piece or not at all.
-func (w *World) keep(path, name string, old, next *snapshot.Snapshot, f freezing) error {
-	next.Deployment = name
-	data, err := snapshot.Encode(*next)
-	if err != nil {
+// keep prints what is new and writes the files, each in one piece or not at all.
+func (w *World) keep(made []*frozen, f freezing) error {
+	changes := make([]string, len(made))
+	stale := 0
+	for i, m := range made {
+		changes[i] = "a new file"
+		if m.old != nil {
+			diff := snapshot.Diff(m.old, m.next)
+			changes[i] = snapshot.Summary(diff)
+			if len(made) > 1 && len(diff) > 0 {
+				w.note("notice", "%s:", m.path)
+			}
+			if err := output(snapshot.Text(w.Stdout, diff)); err != nil {
+				return err
+			}
+			if f.verify && len(diff) == 0 {
+				w.note("notice", "%s is what is there now", m.path)
+				continue
+			}
+		}
+		if f.verify {
+			stale++
+			w.note("error", "%s is not what is there now: %s; `%s` brings it up to date", m.path, changes[i], f.verb())
+		}
+	}
+	if f.verify {
+		if stale > 0 {
+			return errGate
+		}
+		return nil
+	}
+	for i, m := range made {
+		if err := w.write(m); err != nil {
+			return environment(fmt.Errorf("write the snapshot: %w%s", err, others(made, i)))
+		}
+		w.wrote(m, changes[i])
+	}
+	return nil
+}
+
+// verb is the command that writes what --check compares with.
+func (f freezing) verb() string {
+	if f.place {
+		return "keywatch snapshot --place"
+	}
+	return "keywatch snapshot"
+}
+
+func (w *World) write(m *frozen) error {
+	switch {
+	case m.path == toStdout:
+		_, err := w.Stdout.Write(m.data)
 		return err
+	case w.WriteFile != nil:
+		return w.WriteFile(m.path, m.data)
 	}
-	changes := "a new file"
-	if old != nil {
-		diff := snapshot.Diff(old, next)
-		changes = snapshot.Summary(diff)
-		if err := output(snapshot.Text(w.Stdout, diff)); err != nil {
-			return err
+	return replaceFile(m.path, m.data)
+}
+
+// others says what became of the other files when the i-th could not be written.
+func others(made []*frozen, i int) string {
+	if len(made) == 1 {
+		return ""
+	}
+	list := func(files []*frozen) string {
+		paths := make([]string, len(files))
+		for n, m := range files {
+			paths[n] = m.path
 		}
-		if f.check && len(diff) == 0 {
-			w.note("notice", "%s is what is there now", path)
-			return nil
-		}
+		return cmp.Or(strings.Join(paths, ", "), "none")
 	}
-	if f.check {
-		w.note("error", "%s is not what is there now: %s; `keywatch snapshot` brings it up to date", path, changes)
-		return errGate
-	}
-	write := w.WriteFile
-	if write == nil {
-		write = replaceFile
-	}
-	if err := write(path, data); err != nil {
-		return environment(fmt.Errorf("write the snapshot: %w", err))
-	}
-	inv, unreadable := next.Inventory, 0
+	return fmt.Sprintf("; files that were written: %s; that are as before: %s", list(made[:i]), list(made[i:]))
+}
+
+// wrote says what is in a file that was written.
+func (w *World) wrote(m *frozen, changes string) {
+	inv, unreadable := m.next.Inventory, 0
 	for i := range inv.Keys {
 		if inv.Keys[i].Unreadable != "" {
 			unreadable++
@@ -206,13 +308,19 @@ func (w *World) keep(path, name string, old, next *snapshot.Snapshot, f freezing
 	if unreadable > 0 {
 		w.note("warning", "%d of %s could not be read; the snapshot says so, and they count as not covered", unreadable, counted(len(inv.Keys), "key"))
 	}
-	w.note("notice", "wrote %s: %s of %s in %s, %s; %s", path, counted(len(inv.Keys), "key"), inv.Account, inv.Region, counted(len(next.Places.Units), "place"), changes)
-	return nil
+	where := m.path
+	if m.path == toStdout {
+		where, changes = "to stdout", "compared with no older one"
+	}
+	w.note("notice", "wrote %s: %s of %s in %s, %s; %s", where, counted(len(inv.Keys), "key"), inv.Account, inv.Region, counted(len(m.next.Places.Units), "place"), changes)
 }
 
 // replaceFile writes beside the file and then takes its place, so that nobody
 // ever reads half of it and a failure leaves the old one.
 func replaceFile(path string, data []byte) (err error) {
+	if path, err = target(path); err != nil {
+		return err
+	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -238,4 +346,31 @@ func replaceFile(path string, data []byte) (err error) {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
+}
+
+// maxLinks is how many symbolic links in a row are followed, as on Linux.
+const maxLinks = 40
+
+// target is the file behind symbolic links, which may not be there yet: taking
+// the place of a link would cut it off from what it points at.
+func target(path string) (string, error) {
+	at := path
+	for range maxLinks {
+		if file, err := filepath.EvalSymlinks(at); err == nil {
+			return file, nil
+		}
+		link, err := os.Readlink(at)
+		if err != nil { // neither a file nor a link yet
+			return at, nil
+		}
+		if !filepath.IsAbs(link) {
+			dir, err := filepath.EvalSymlinks(filepath.Dir(at))
+			if err != nil {
+				return "", err
+			}
+			link = filepath.Join(dir, link)
+		}
+		at = link
+	}
+	return "", fmt.Errorf("%s leads through more than %d symbolic links", path, maxLinks)
 }

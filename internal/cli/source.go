@@ -91,15 +91,13 @@ func (w *World) refuse(c *config.Config, err error) error {
 // snapshotPath is the file of an environment: what -o says, or the config's
 // path, filled in.
 func snapshotPath(c *config.Config, output, account, region string) (string, error) {
-	i := c.Inventory
-	switch {
-	case output != "":
-		return output, nil
-	case i.Path == "":
-		return "", errors.New("neither -o FILE nor inventory.path says where the snapshot is")
-	case strings.Contains(i.Path, "{account}") && account == "", strings.Contains(i.Path, "{region}") && region == "":
+	i, by := c.Inventory, "inventory.path"
+	if output != "" {
+		i.Path, i.PathPos, by = output, diag.Pos{}, "--output"
+	}
+	if strings.Contains(i.Path, "{account}") && account == "" || strings.Contains(i.Path, "{region}") && region == "" {
 		var l diag.List
-		l.Add(i.PathPos, "snapshot-path", "inventory.path is %q, and without credentials nobody says which account and region are meant; name them in environments, or write the path out", i.Path)
+		l.Add(i.PathPos, "snapshot-path", "%s is %q, and without credentials nobody says which account and region are meant; name them in environments, or write the path out", by, i.Path)
 		return "", l
 	}
 	return i.PathFor(account, region), nil
