@@ -62,9 +62,9 @@ aliases, tags and states: docs/snapshot.md has the list.`,
 			// One after the other: each prints what changed.
 			for _, sp := range spots {
 				if f.place {
-					err = w.placeOffline(c, s, sp, f)
+					err = w.placeOffline(c, sp, f)
 				} else {
-					err = w.freeze(ctx, c, s, sp, f)
+					err = w.freeze(ctx, c, sp, f)
 				}
 				if err != nil {
 					return w.refuse(c, err)
@@ -80,7 +80,7 @@ aliases, tags and states: docs/snapshot.md has the list.`,
 }
 
 // freeze takes a snapshot of the account and region, over the one that is there.
-func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp spot, f freezing) error {
+func (w *World) freeze(ctx context.Context, c *config.Config, sp spot, f freezing) error {
 	source, inv, err := w.read(ctx, c, sp, inventory.Need{})
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp sp
 	if err != nil {
 		return err
 	}
-	p := plan.Build(c, inv, plan.Options{Places: known, AllowRemoval: s.allowRemoval, Fill: w.Fill})
+	p := plan.Build(c, inv, plan.Options{Places: known, Fill: w.Fill})
 	w.say(problems.Warnings(), c)
 	if l := append(problems.Errors(), unplaceable(p)...); len(l) > 0 {
 		return l
@@ -138,12 +138,12 @@ func (w *World) olderSnapshot(c *config.Config, path string, inv *inventory.Inve
 
 // placeOffline gives a place to every alarm that the rules want and that has
 // none.
-func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f freezing) error {
+func (w *World) placeOffline(c *config.Config, sp spot, f freezing) error {
 	old, err := w.openSnapshot(c, f.output, sp.account, sp.region)
 	if err != nil {
 		return err
 	}
-	p := plan.Build(c, old.Inventory, plan.Options{Places: old.Places, AllowRemoval: s.allowRemoval, Fill: w.Fill})
+	p := plan.Build(c, old.Inventory, plan.Options{Places: old.Places, Fill: w.Fill})
 	if l := unplaceable(p); len(l) > 0 {
 		return l
 	}
