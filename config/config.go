@@ -63,6 +63,8 @@ type Inventory struct {
 	// the source is Live.
 	Path    string
 	PathPos Pos // or that of the whole
+	// Compare says whether a snapshot is held against the deployed stacks.
+	Compare Compare
 	// MaxAge is the age from which on a snapshot is remarked on; FailOnStale
 	// makes that an error.
 	MaxAge      time.Duration
@@ -82,6 +84,15 @@ type Source string
 const (
 	Live   Source = "live"     // from AWS
 	Frozen Source = "snapshot" // from a file; see internal/snapshot
+)
+
+// Compare says when synth from a snapshot looks at what is deployed.
+type Compare string
+
+const (
+	CompareAuto   Compare = "auto"   // when there are credentials
+	CompareAlways Compare = "always" // without them synth stops
+	CompareNever  Compare = "never"  // AWS is not called
 )
 
 // Limits are per environment; synth refuses to exceed them.

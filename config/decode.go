@@ -23,6 +23,8 @@ type decoder struct {
 	origin map[*yaml.Node]string
 	// sourceOverridden: inventory.source is not from the file.
 	sourceOverridden bool
+	// compare is the value of inventory.compare, or nil.
+	compare *yaml.Node
 }
 
 func (d *decoder) pos(n *yaml.Node) Pos {

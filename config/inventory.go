@@ -10,7 +10,7 @@ import (
 
 // A week: a team that looks after its keys refreshes more often. Half an hour:
 // an account with 100,000 keys needs some minutes at the published quotas.
-var defaultInventory = Inventory{Source: Live, MaxAge: 168 * time.Hour, FailOnUnreadable: true, Timeout: 30 * time.Minute}
+var defaultInventory = Inventory{Source: Live, Compare: CompareAuto, MaxAge: 168 * time.Hour, FailOnUnreadable: true, Timeout: 30 * time.Minute}
 
 const (
 	longestAge     = 8760 * time.Hour
@@ -46,7 +46,11 @@ func (d *decoder) inventory(n *yaml.Node, c *Config) {
 			i.Source = Source(s) // empty after a mistake: nothing follows from that
 			_, d.sourceOverridden = d.origin[resolve(v)]
 		}),
-		"path":    optional(func(v *yaml.Node) { d.path(v, i) }),
+		"path": optional(func(v *yaml.Node) { d.path(v, i) }),
+		"compare": optional(func(v *yaml.Node) {
+			s, _ := d.choice(v, "inventory.compare", string(CompareAuto), string(CompareAlways), string(CompareNever))
+			i.Compare, d.compare = Compare(s), resolve(v)
+		}),
 		"maxAge":  optional(func(v *yaml.Node) { i.MaxAge = d.length(v, "inventory.maxAge", "168h", longestAge) }),
 		"timeout": optional(func(v *yaml.Node) { i.Timeout = d.length(v, "inventory.timeout", "30m", longestTimeout) }),
 		"onStale": optional(func(v *yaml.Node) {
@@ -82,9 +86,12 @@ func (d *decoder) path(n *yaml.Node, i *Inventory) {
 // unknownPath stands for one that was reported: one cause, one message.
 const unknownPath = "{account}{region}"
 
-// checkPath looks at source, path and environments together.
+// checkPath looks at source, path, compare and environments together.
 func (d *decoder) checkPath(c *Config) {
 	i := &c.Inventory
+	if i.Source == Live && d.compare != nil && !d.sourceOverridden && i.Compare != "" {
+		d.fail(d.compare, "snapshot-compare", "inventory.compare is %s, but inventory.source is live, which always looks at the deployed stacks; write source: snapshot, or remove compare", i.Compare)
+	}
 	fail := func(format string, args ...any) { d.problems.Add(i.PathPos, "snapshot-path", format, args...) }
 	switch several := len(c.Environments) > 1; {
 	case i.Source == Frozen && i.Path == "":

@@ -137,7 +137,7 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 // Overridable are the paths that a context value keywatch:PATH may set.
 var Overridable = []string{
 	"name", "detector", "requireMatch",
-	"inventory.source", "inventory.path", "inventory.maxAge", "inventory.onStale", "inventory.onUnreadable", "inventory.timeout",
+	"inventory.source", "inventory.path", "inventory.compare", "inventory.maxAge", "inventory.onStale", "inventory.onUnreadable", "inventory.timeout",
 	"limits.alarms", "limits.monthlyUSD",
 	"dashboard.topKeys",
 }

@@ -74,7 +74,7 @@ func usualConfig(rules ...config.Rule) *config.Config {
 }
 
 func usualInventory() config.Inventory {
-	return config.Inventory{Source: config.Live, MaxAge: 168 * time.Hour, FailOnUnreadable: true, Timeout: 30 * time.Minute}
+	return config.Inventory{Source: config.Live, Compare: config.CompareAuto, MaxAge: 168 * time.Hour, FailOnUnreadable: true, Timeout: 30 * time.Minute}
 }
 
 func usualRule(name string) config.Rule {
@@ -146,7 +146,7 @@ func TestEveryField(t *testing.T) {
 	want := &config.Config{
 		Name:         "keys-2",
 		Environments: []config.Environment{{Account: "111122223333", Region: "eu-central-1", Role: config.RoleNone}},
-		Inventory:    config.Inventory{Source: config.Live, MaxAge: 168 * time.Hour, Timeout: 30 * time.Minute},
+		Inventory:    config.Inventory{Source: config.Live, Compare: config.CompareAuto, MaxAge: 168 * time.Hour, Timeout: 30 * time.Minute},
 		Limits:       config.Limits{Alarms: 5000, MonthlyUSD: 1_499_500_000},
 		Rules:        []config.Rule{payments, static, sandbox},
 		Dashboard:    &config.Dashboard{TopKeys: 500},
@@ -209,7 +209,7 @@ func TestOverrides(t *testing.T) {
 	c := load(t, "testdata/ok/overrides.yaml")
 	want := usualConfig(usualRule("all"))
 	want.Name, want.DetectorsManaged, want.RequireMatch = "other", false, true
-	want.Inventory = config.Inventory{Source: config.Frozen, Path: "keys.json", MaxAge: time.Hour, FailOnStale: true, Timeout: 45 * time.Second}
+	want.Inventory = config.Inventory{Source: config.Frozen, Path: "keys.json", Compare: config.CompareNever, MaxAge: time.Hour, FailOnStale: true, Timeout: 45 * time.Second}
 	want.Limits = config.Limits{Alarms: 7, MonthlyUSD: 2_500_000}
 	want.Dashboard.TopKeys = 3
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
@@ -235,7 +235,7 @@ func TestSnapshotAndEnvironments(t *testing.T) {
 		{Account: "444455556666", Region: "eu-west-1", Role: config.RoleNone},
 	}
 	want.Inventory = config.Inventory{
-		Source: config.Frozen, Path: "snapshots/{account}/{region}.json", MaxAge: 36 * time.Hour, FailOnStale: true,
+		Source: config.Frozen, Path: "snapshots/{account}/{region}.json", Compare: config.CompareAlways, MaxAge: 36 * time.Hour, FailOnStale: true,
 		Rates: map[string]float64{"DescribeKey": 100, "GetResources": 0.5}, Timeout: 90 * time.Second,
 	}
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {

@@ -125,13 +125,21 @@ func (w *World) Run(ctx context.Context, args []string) int {
 // complain writes an error of the environment, with its hint.
 func (w *World) complain(err error) {
 	w.note("error", "%v", err)
+	if hint := w.hintOf(err); hint != "" {
+		w.note("hint", "%s", hint)
+	}
+}
+
+// hintOf is the hint that an error carries, or "".
+func (w *World) hintOf(err error) string {
 	var a advised
 	switch {
 	case errors.As(err, &a):
-		w.note("hint", "%s", a.hint)
-	case w.Hint != nil && w.Hint(err) != "":
-		w.note("hint", "%s", w.Hint(err))
+		return a.hint
+	case w.Hint != nil:
+		return w.Hint(err)
 	}
+	return ""
 }
 
 func (w *World) note(kind, format string, args ...any) {
@@ -204,7 +212,7 @@ Exit status: 0 fine; 1 problems in the config, or a gate failed; 2 bad usage;
 	root.PersistentFlags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	root.PersistentFlags().StringVar(&o.config, "config", "", "config file (context: keywatch:config)")
 	root.PersistentFlags().StringArrayVarP(&o.context, "context", "c", nil, "context value keywatch:NAME=VALUE, as for cdk; may be repeated")
-	root.PersistentFlags().StringVar(&o.allowRemoval, "allow-removal", "", "number of keys that may lose all their alarms, when synth asks for it (context: keywatch:allowRemoval)")
+	root.PersistentFlags().StringVar(&o.allowRemoval, "allow-removal", "", "number of keys that may lose all their alarms, when synth asks for it; with several environments ACCOUNT/REGION:N,… (context: keywatch:allowRemoval)")
 	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.permissionsCommand(&o), w.snapshotCommand(&o), w.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"keywatch/config"
@@ -27,15 +26,17 @@ type options struct {
 // settings are flags and context values together.
 type settings struct {
 	request      config.Request
-	allowRemoval int
+	allowRemoval removals
 	// qualifier is that of the bootstrap stack, as the CDK CLI knows it.
 	qualifier string
 	// only are the environments that are meant; empty: all.
 	only []place
 }
 
-// place is one account and region that -c keywatch:env names.
+// place is one account and region that a context value names.
 type place struct{ account, region string }
+
+func (p place) String() string { return p.account + "/" + p.region }
 
 const (
 	prefix            = "keywatch:"
@@ -92,9 +93,10 @@ func (w *World) gather(o *options) (*settings, error) {
 		qualifier: defaultQualifier,
 	}
 	if o.allowRemoval != "" { // it wins over the context, as every flag
-		if s.allowRemoval, err = number(o.allowRemoval); err != nil {
+		if s.allowRemoval, err = parseRemovals(o.allowRemoval); err != nil {
 			return nil, fmt.Errorf("--allow-removal %w", err)
 		}
+		s.allowRemoval.by = "--allow-removal"
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		name, ours := strings.CutPrefix(key, prefix)
@@ -132,20 +134,20 @@ func (s *settings) take(name, value string, o *options, problems *diag.List) {
 	case name == contextConfig:
 		s.request.Context = value
 	case name == contextRemoval:
-		n, err := number(value)
+		r, err := parseRemovals(value)
 		if err != nil {
 			problems.Add(at, "wrong-type", "the value is %v", err)
 		} else if o.allowRemoval == "" {
-			s.allowRemoval = n
+			s.allowRemoval, s.allowRemoval.by = r, at.File
 		}
 	case name == contextEnv:
 		for _, item := range strings.Split(value, ",") {
-			account, region, _ := strings.Cut(strings.TrimSpace(item), "/")
-			if !accountForm.MatchString(account) || !regionForm.MatchString(region) {
+			p, ok := parsePlace(item)
+			if !ok {
 				problems.Add(at, "not-allowed", "%q is no environment; allowed: ACCOUNT/REGION, several with commas between them, for example 111122223333/eu-west-1", item)
 				continue
 			}
-			s.only = append(s.only, place{account, region})
+			s.only = append(s.only, p)
 		}
 	case slices.Contains(config.Overridable, name):
 		s.request.Overrides[name] = value
@@ -159,12 +161,9 @@ var (
 	regionForm  = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
 )
 
-func number(text string) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q; allowed: the number of keys, as the message says it", text)
-	}
-	return n, nil
+func parsePlace(text string) (place, bool) {
+	account, region, _ := strings.Cut(strings.TrimSpace(text), "/")
+	return place{account, region}, accountForm.MatchString(account) && regionForm.MatchString(region)
 }
 
 // contextValues is the CDK context. The CDK CLI hands it over in

@@ -67,10 +67,12 @@ func (w *World) spots(c *config.Config, s *settings) ([]spot, error) {
 	if err != nil {
 		return nil, err
 	}
+	run := make([]place, len(chosen))
 	for i := range chosen {
 		chosen[i].alone = len(chosen) == 1
+		run[i] = place{chosen[i].account, chosen[i].region}
 	}
-	return chosen, nil
+	return chosen, w.checkRemovals(s.allowRemoval, run...)
 }
 
 func (w *World) choose(c *config.Config, s *settings, all []spot) ([]spot, error) {
@@ -108,10 +110,16 @@ type built struct {
 	plan   *plan.Plan
 }
 
+// asked is what a verb wants beside the plans.
+type asked struct {
+	trace   bool // every step of every decision
+	compare bool // a snapshot is held against what is deployed
+}
+
 // build loads, reads and plans: what plan, explain, coverage and synth share.
 // Environments are read side by side. All failures are reported together, and
 // one of them fails the run: the others are not gone on with.
-func (w *World) build(ctx context.Context, o *options, trace bool) ([]built, error) {
+func (w *World) build(ctx context.Context, o *options, a asked) ([]built, error) {
 	c, s, err := w.load(o)
 	if err != nil {
 		return nil, err
@@ -123,21 +131,40 @@ func (w *World) build(ctx context.Context, o *options, trace bool) ([]built, err
 	ctx, cancel := context.WithTimeout(ctx, c.Inventory.Timeout)
 	defer cancel()
 	need := rules.Need(c.Rules)
-	if trace { // an explanation shows what no rule asked for too
+	if a.trace { // an explanation shows what no rule asked for too
 		need = inventory.Need{}
 	}
 	out := make([]built, len(spots))
+	blind := make([]bool, len(spots))
 	err = w.each(spots, func(w *World, i int) error {
 		in, err := w.inventoryFrom(ctx, c, spots[i], need)
 		if err != nil {
 			return err
 		}
-		p := plan.Build(c, in.inventory, plan.Options{Places: in.places, AllowRemoval: s.allowRemoval, Fill: w.Fill, Trace: trace})
+		account, region := in.inventory.Account, in.inventory.Region
+		if len(c.Environments) == 0 { // only now it is known which one this is
+			if err := w.checkRemovals(s.allowRemoval, place{account, region}); err != nil {
+				return err
+			}
+		}
+		if a.compare && in.snapshot != nil {
+			var err error
+			if blind[i], err = w.compare(ctx, c, spots[i], in); err != nil {
+				return err
+			}
+		}
+		p := plan.Build(c, in.inventory, plan.Options{
+			Places: in.places, Deployed: in.deployed, Fill: w.Fill, Trace: a.trace,
+			AllowRemoval: s.allowRemoval.in(account, region), Several: len(spots) > 1,
+		})
 		p.Problems = slices.Concat(c.Warnings, in.problems, p.Problems, in.unplaced(p))
 		p.Problems.Sort()
 		out[i] = built{spot: spots[i], source: in.source, plan: p}
 		return nil
 	})
+	if err == nil && slices.Contains(blind, true) {
+		w.note("notice", "there are no AWS credentials, so nothing was compared with the deployed stacks: the guards look at the snapshot alone (%salways makes this an error, %snever is silent)", switchCompare, switchCompare)
+	}
 	return out, err
 }
 
@@ -195,14 +222,6 @@ func (w *World) each(spots []spot, do func(w *World, i int) error) error {
 	}
 	w.note("error", "%d of %s could not be read; nothing goes on with the others alone", failed, counted(len(spots), "environment"))
 	return &failure{status: status, err: errors.New("environments failed"), said: true}
-}
-
-// advise says what the problems of one among several environments leave out: a
-// number of keys that may lose their alarms is that of one environment.
-func (b built) advise(w *World, problems diag.List) {
-	if !b.spot.alone && slices.ContainsFunc(problems, func(p diag.Problem) bool { return p.Code == "mass-removal" }) {
-		w.note("hint", "confirm one environment at a time: -c keywatch:env=%s together with keywatch:allowRemoval", b.spot)
-	}
 }
 
 // heading names the environment in front of what is said of it, if there are

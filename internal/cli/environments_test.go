@@ -25,6 +25,7 @@ type account struct {
 	target  Target
 	id      string
 	failing error
+	stacks  []places.Stack
 }
 
 func (a *account) Region() string { return a.target.Region }
@@ -52,7 +53,7 @@ func (a *account) Inventory(context.Context, inventory.Need) (*inventory.Invento
 }
 
 func (a *account) Alarms(context.Context) ([]coverage.Alarm, error) { return nil, nil }
-func (a *account) Stacks(context.Context) ([]places.Stack, error)   { return nil, nil }
+func (a *account) Stacks(context.Context) ([]places.Stack, error)   { return a.stacks, nil }
 
 func (a *account) Dashboards(context.Context, string) ([]string, error) { return nil, nil }
 

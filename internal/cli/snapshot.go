@@ -92,7 +92,7 @@ secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
 			made := make([]*frozen, len(spots))
 			err = w.each(spots, func(w *World, i int) (err error) {
 				if f.place {
-					made[i], err = w.placeOffline(c, s, spots[i], f)
+					made[i], err = w.placeOffline(c, spots[i], f)
 				} else {
 					made[i], err = w.freeze(ctx, c, s, spots[i], f)
 				}
@@ -132,7 +132,10 @@ func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp sp
 			return nil, err
 		}
 	}
-	p := plan.Build(c, inv, plan.Options{Places: known, AllowRemoval: s.allowRemoval, Fill: w.Fill})
+	p := plan.Build(c, inv, plan.Options{
+		Places: known, Fill: w.Fill,
+		AllowRemoval: s.allowRemoval.in(inv.Account, inv.Region), Several: !sp.alone,
+	})
 	w.say(problems.Warnings(), c)
 	if l := append(problems.Errors(), unplaceable(p)...); len(l) > 0 {
 		return nil, l
@@ -194,12 +197,12 @@ func (w *World) olderSnapshot(c *config.Config, path string, inv *inventory.Inve
 
 // placeOffline gives a place to every alarm that the rules want and that has
 // none. It is nil if there is no such alarm.
-func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f freezing) (*frozen, error) {
+func (w *World) placeOffline(c *config.Config, sp spot, f freezing) (*frozen, error) {
 	old, err := w.openSnapshot(c, f.output, sp.account, sp.region)
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Build(c, old.Inventory, plan.Options{Places: old.Places, AllowRemoval: s.allowRemoval, Fill: w.Fill})
+	p := plan.Build(c, old.Inventory, plan.Options{Places: old.Places, Fill: w.Fill})
 	if l := unplaceable(p); len(l) > 0 {
 		return nil, l
 	}

@@ -18,11 +18,13 @@ import (
 // input is what a plan is made of, wherever it comes from.
 type input struct {
 	// source reads AWS. With a snapshot it has read nothing yet, and opens when
-	// it is first asked for something.
+	// it is asked for alarms.
 	source    Source
 	inventory *inventory.Inventory
 	places    plan.Places
-	problems  diag.List
+	// deployed is what a snapshot was compared with, or nil.
+	deployed *plan.Places
+	problems diag.List
 	// snapshot is the file that the rest comes from, or nil.
 	snapshot *snapshot.Snapshot
 }
@@ -137,8 +139,14 @@ type lateSource struct {
 	open   func(context.Context) (Source, error)
 }
 
-func (w *World) later(c *config.Config, sp spot, s *snapshot.Snapshot) lateSource {
+// meant is the environment that a snapshot is of.
+func meant(sp spot, s *snapshot.Snapshot) spot {
 	sp.account, sp.region, sp.by = s.Inventory.Account, s.Inventory.Region, s.File
+	return sp
+}
+
+func (w *World) later(c *config.Config, sp spot, s *snapshot.Snapshot) lateSource {
+	sp = meant(sp, s)
 	return lateSource{region: sp.region, open: func(ctx context.Context) (Source, error) { return w.open(ctx, c, sp) }}
 }
 

@@ -50,22 +50,31 @@ func (w *World) load(o *options) (*config.Config, *settings, error) {
 
 // open opens an environment and makes sure that it is the one that is meant.
 func (w *World) open(ctx context.Context, c *config.Config, sp spot) (Source, error) {
+	source, caller, err := w.reach(ctx, c, sp)
+	if err != nil {
+		return nil, err
+	}
+	if sp.account != "" && sp.account != caller.Account {
+		return nil, environment(wrongAccount(sp, caller))
+	}
+	return source, nil
+}
+
+// reach opens an environment, whoever's it turns out to be.
+func (w *World) reach(ctx context.Context, c *config.Config, sp spot) (Source, inventory.Caller, error) {
 	source, err := w.Open(ctx, Target{
 		Region: sp.region, Role: sp.role, Rates: rates(c),
 		Notice:   func(text string) { w.note("notice", "%s", text) },
 		Progress: w.progress(sp),
 	})
 	if err != nil {
-		return nil, environment(fmt.Errorf("aws: %w", err))
+		return nil, inventory.Caller{}, environment(fmt.Errorf("aws: %w", err))
 	}
 	caller, err := source.Caller(ctx)
 	if err != nil {
-		return nil, environment(fmt.Errorf("aws: %w", err))
+		return nil, inventory.Caller{}, environment(fmt.Errorf("aws: %w", err))
 	}
-	if sp.account != "" && sp.account != caller.Account {
-		return nil, environment(wrongAccount(sp, caller))
-	}
-	return source, nil
+	return source, caller, nil
 }
 
 // rates are those of the config, by API action as IAM spells it.
@@ -127,7 +136,7 @@ func deployed(ctx context.Context, source Source, c *config.Config, region strin
 // synth is what the CDK CLI runs: nothing is drawn from a plan with errors, nor
 // from the others beside it.
 func (w *World) synth(ctx context.Context, o *options) error {
-	all, err := w.build(ctx, o, false)
+	all, err := w.build(ctx, o, asked{compare: true})
 	if err != nil {
 		return err
 	}
@@ -217,7 +226,7 @@ have no alarms. Nothing is deployed. Exit status 1 if synth would refuse.`,
 		Example: "  keywatch plan\n  keywatch plan --keys\n  keywatch plan --format json | jq .totals",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.with(cmd.Context(), o, format, false, func(ctx context.Context, all []built) error {
+			return w.with(cmd.Context(), o, format, asked{compare: true}, func(ctx context.Context, all []built) error {
 				if err := w.findLeft(ctx, all); err != nil {
 					return err
 				}
@@ -253,7 +262,7 @@ condition saw and said, and the alarms that follow, or the reason for none.`,
 		Example: "  keywatch explain alias/payments-db\n  keywatch explain 1234abcd-12ab-34cd-56ef-1234567890ab --format json",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return w.with(cmd.Context(), o, format, true, func(_ context.Context, all []built) error {
+			return w.with(cmd.Context(), o, format, asked{trace: true}, func(_ context.Context, all []built) error {
 				var reports []*coverage.Report
 				found := map[string]bool{}
 				for _, b := range all {
@@ -336,7 +345,7 @@ the rules ask for what synth would refuse.`,
 		Example: "  keywatch coverage\n  keywatch coverage --format json > coverage.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.with(cmd.Context(), o, format, false, func(ctx context.Context, all []built) error {
+			return w.with(cmd.Context(), o, format, asked{}, func(ctx context.Context, all []built) error {
 				reports := make([]*coverage.Report, len(all))
 				ctx, cancel := context.WithTimeout(ctx, all[0].plan.Config.Inventory.Timeout)
 				defer cancel()
@@ -381,7 +390,7 @@ func ofAlarms(problems diag.List) diag.List {
 		switch p.Code {
 		case "unreadable", "unreadable-deployed",
 			"stack-busy", "stack-stuck", "stack-foreign", "stack-left", "unknown-alarm",
-			"placed-twice", "placed-elsewhere", "placement-full", "mass-removal", "snapshot-unplaced":
+			"placed-twice", "placed-elsewhere", "placement-full", "mass-removal", "snapshot-unplaced", "snapshot-places", "not-compared":
 			return true
 		}
 		return false
@@ -407,6 +416,7 @@ func (w *World) verdict(all []built, of func(*plan.Plan) diag.List) error {
 // sayProblems says the problems of each environment, and how many are errors.
 // What is remarked on the config is said with the first one only.
 func (w *World) sayProblems(all []built, of func(*plan.Plan) diag.List) (failed int) {
+	stopped := false // by the guard against mass removal
 	for i, b := range all {
 		problems := of(b.plan)
 		failed += len(problems.Errors())
@@ -417,17 +427,20 @@ func (w *World) sayProblems(all []built, of func(*plan.Plan) diag.List) (failed 
 			b.heading(w)
 		}
 		w.say(problems, b.plan.Config)
-		b.advise(w, problems)
+		stopped = stopped || slices.ContainsFunc(problems, func(p diag.Problem) bool { return p.Code == "mass-removal" })
+	}
+	if stopped {
+		w.adviseRemovals(all)
 	}
 	return failed
 }
 
 // with reads and plans every environment, and hands them to a verb together.
-func (w *World) with(ctx context.Context, o *options, format string, trace bool, f func(context.Context, []built) error) error {
+func (w *World) with(ctx context.Context, o *options, format string, a asked, f func(context.Context, []built) error) error {
 	if !slices.Contains(formats, format) {
 		return fmt.Errorf("--format %q; allowed: %s", format, strings.Join(formats, ", "))
 	}
-	all, err := w.build(ctx, o, trace)
+	all, err := w.build(ctx, o, a)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ package inventory
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -116,3 +117,8 @@ type Caller struct {
 	// ARN of the user or of the assumed role's session.
 	ARN string
 }
+
+// ErrNoCredentials is in the error of a reader that found no credentials
+// anywhere: nobody has given it any. Credentials that are there and do not work
+// are another error.
+var ErrNoCredentials = errors.New("no AWS credentials")

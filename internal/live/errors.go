@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os/exec"
 	"strings"
@@ -21,6 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"keywatch/internal/inventory"
 )
 
 // Class is what kind of trouble an [Error] is, so that callers need not read
@@ -215,6 +218,25 @@ func (e *credentialsError) Error() string {
 }
 func (e *credentialsError) Unwrap() error { return e.err }
 
+// Is makes "there are none" a fact that callers can ask for without this
+// package.
+func (e *credentialsError) Is(target error) bool {
+	return target == inventory.ErrNoCredentials && e.none()
+}
+
+// none says that nobody gives credentials: the whole chain was asked, and at its
+// end there is no instance role either. A metadata service that is there and has
+// trouble of its own may have some. A profile that names that service as its
+// source fails in STS, which comes first here.
+func (e *credentialsError) none() bool {
+	var o *smithy.OperationError
+	if !errors.As(e.err, &o) || o.ServiceID != "ec2imds" {
+		return false
+	}
+	trouble := isNetwork(e.err) || isServerError(e.err) || status(e.err) == http.StatusTooManyRequests
+	return isDial(e.err) || !trouble
+}
+
 // withoutOutput drops the output of a credential_process, which the SDK puts
 // into its error when it cannot parse it: there may be a secret in it.
 func withoutOutput(err error) error {
@@ -231,7 +253,7 @@ func withoutOutput(err error) error {
 }
 
 func (e *credentialsError) reason() string {
-	if o := (*smithy.OperationError)(nil); errors.As(e.err, &o) && o.ServiceID == "ec2imds" {
+	if e.none() {
 		// The instance role is the last of the chain; that there is none is
 		// not what the user needs to hear.
 		return "none in the environment, the AWS profile or an instance role"
@@ -385,6 +407,12 @@ func isNetwork(err error) bool {
 	return errors.As(err, new(*smithyhttp.RequestSendError)) || errors.As(err, new(*url.Error)) ||
 		errors.As(err, new(*net.OpError)) || errors.As(err, new(*net.DNSError)) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// isDial says whether there is nobody to talk to.
+func isDial(err error) bool {
+	var o *net.OpError
+	return errors.As(err, &o) && o.Op == "dial"
 }
 
 // isGarbled says whether there was an answer that no AWS service gives.

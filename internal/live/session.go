@@ -61,6 +61,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"keywatch/internal/inventory"
 )
@@ -158,7 +159,8 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 		return nil, err
 	}
 	// The SDK's own log says nothing that an Error does not say better.
-	load = append(load, config.WithHTTPClient(o.httpClient()), config.WithLogger(logging.Nop{}))
+	load = append(load, config.WithHTTPClient(o.httpClient()), config.WithLogger(logging.Nop{}),
+		config.WithAPIOptions([]func(*middleware.Stack) error{addNobodyThere}))
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}

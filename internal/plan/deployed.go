@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"keywatch/internal/diag"
@@ -35,7 +36,7 @@ const (
 // compare holds the plan against what is deployed.
 func (b *builder) compare() {
 	b.deployed = map[string]int{}
-	for unit := range b.options.Places.Units {
+	for unit := range b.there().Units {
 		b.deployed[keyOf(unit)]++
 	}
 	b.plan.Totals.Deployed = len(b.deployed)
@@ -44,6 +45,14 @@ func (b *builder) compare() {
 	b.findRemovals()
 	b.checkRemovals()
 	b.checkLeft()
+}
+
+// there is what is deployed, as far as anybody knows.
+func (b *builder) there() *Places {
+	if b.options.Deployed != nil {
+		return b.options.Deployed
+	}
+	return &b.options.Places
 }
 
 // keyOf is the key ID in the ID of a unit.
@@ -56,7 +65,7 @@ func keyOf(unit string) string {
 // of a detector or of an alarm's name would collide with the first, or delete
 // it when it goes.
 func (b *builder) checkHolders() {
-	known := b.options.Places
+	known := b.there()
 	for i := range b.plan.Keys {
 		for _, u := range b.plan.Keys[i].Units {
 			what := fmt.Sprintf("%s of key %s", strings.TrimPrefix(u.ID, keyOf(u.ID)+"/"), u.Key.ARN)
@@ -75,7 +84,7 @@ func (b *builder) checkHolders() {
 // findRenames counts the alarms that are new, that go, and that get another
 // name, if it is known which there are.
 func (b *builder) findRenames() {
-	p, names := b.plan, b.options.Places.Names
+	p, names := b.plan, b.there().Names
 	if names == nil {
 		return
 	}
@@ -135,7 +144,8 @@ func (b *builder) keyARN(id string) string {
 func (b *builder) checkRemovals() {
 	p := b.plan
 	n, of := len(p.Removals), len(b.deployed)
-	if n <= fewRemovals || n*100 <= of*partOfRemovals || n == b.options.AllowRemoval {
+	p.MassRemoval = n > fewRemovals && n*100 > of*partOfRemovals
+	if !p.MassRemoval || n == b.options.AllowRemoval {
 		return
 	}
 	stated := ""
@@ -143,8 +153,22 @@ func (b *builder) checkRemovals() {
 		stated = fmt.Sprintf(" (it is %d, and only the exact number counts)", b.options.AllowRemoval)
 	}
 	p.Problems.Add(diag.Pos{}, "mass-removal",
-		"%d of the %d keys with deployed alarms would lose them all, which is more than %d keys and more than %d %%: %s; the first: %s. If that is meant, say -c %s=%d%s; if not, look at the rules, the tags of these keys, and whether this is the right account",
-		n, of, fewRemovals, partOfRemovals, reasons(p.Removals), firstKeys(p.Removals), removalContext, n, stated)
+		"%d of the %d keys with deployed alarms would lose them all, which is more than %d keys and more than %d %%: %s; the first: %s. If that is meant, say %s%s; if not, look at the rules, the tags of these keys, and whether this is the right account",
+		n, of, fewRemovals, partOfRemovals, reasons(p.Removals), firstKeys(p.Removals), AllowRemoval(b.options.Several, p), stated)
+}
+
+// AllowRemoval is how to confirm the removals of plans: by their number, and of
+// one among several environments by its name too.
+func AllowRemoval(several bool, plans ...*Plan) string {
+	var numbers []string
+	for _, p := range plans {
+		n := strconv.Itoa(len(p.Removals))
+		if several {
+			n = p.Inventory.Account + "/" + p.Inventory.Region + ":" + n
+		}
+		numbers = append(numbers, n)
+	}
+	return "-c " + removalContext + "=" + strings.Join(numbers, ",")
 }
 
 // reasons counts the removals by reason, the most frequent first.
@@ -183,7 +207,7 @@ func (b *builder) checkLeft() {
 	if p.Deployment.Dashboard != nil {
 		made[p.Deployment.Dashboard.StackName] = true
 	}
-	for _, name := range b.options.Places.Others {
+	for _, name := range b.there().Others {
 		if !made[name] {
 			p.Problems.Warn(diag.Pos{}, "stack-left", "stack %s is of this deployment, but the config makes no such stack (any more), so a deploy leaves it as it is; `%s` removes it",
 				name, StackCommand("delete-stack", name, p.Inventory.Region))

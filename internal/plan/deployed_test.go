@@ -96,6 +96,10 @@ func TestMassRemovalText(t *testing.T) {
 	expect(t, p.Problems, "mass-removal", fmt.Sprintf("error "+text, keyARNOf(1), keyARNOf(2), keyARNOf(4), ""))
 	p = plan.Build(load(t, teams), account(keys...), plan.Options{Places: places, AllowRemoval: 4})
 	expect(t, p.Problems, "mass-removal", fmt.Sprintf("error "+text, keyARNOf(1), keyARNOf(2), keyARNOf(4), " (it is 4, and only the exact number counts)"))
+	p = plan.Build(load(t, teams), account(keys...), plan.Options{Places: places, Several: true})
+	if got := coded(p.Problems, "mass-removal"); len(got) != 1 || !strings.Contains(got[0], "say -c keywatch:allowRemoval=111122223333/eu-west-1:5; if not") {
+		t.Errorf("among several environments: %q", got)
+	}
 	const gone, sandbox = "the account has no such key any more", `rule "sandbox" says watch: false`
 	if diff := cmp.Diff([]plan.Removal{
 		{KeyARN: keyARNOf(1), Units: 4, Reason: gone}, {KeyARN: keyARNOf(2), Units: 4, Reason: gone}, {KeyARN: keyARNOf(4), Units: 4, Reason: "no rule matches"},
@@ -105,6 +109,58 @@ func TestMassRemovalText(t *testing.T) {
 	}
 	if p.Totals.Removed != 20 || p.Totals.Added != 0 {
 		t.Errorf("totals %+v", p.Totals)
+	}
+}
+
+// What is deployed and what has a place are two things: the guards, the counts and
+// what others hold go by the former, and what is drawn by the latter alone.
+func TestGuardsLookAtWhatIsDeployed(t *testing.T) {
+	c := load(t, teams)
+	keys := ofTeams(20)
+	whole := plan.Build(c, account(keys...), plan.Options{})
+	places := deployed(whole)
+	places.Names = nil
+	few := deployed(plan.Build(c, account(keys[:8]...), plan.Options{}))
+
+	// Twelve keys have a place only; nine of all lose theirs, of which five alarms.
+	for i := 3; i < 12; i++ {
+		keys[i].Tags = nil
+	}
+	alone := plan.Build(c, account(keys...), plan.Options{Places: places})
+	p := plan.Build(c, account(keys...), plan.Options{Places: places, Deployed: &few})
+	if got := coded(p.Problems, "mass-removal"); len(got) != 1 || !strings.Contains(got[0], "5 of the 8 keys with deployed alarms") || !p.MassRemoval {
+		t.Errorf("%q", got)
+	}
+	if p.Totals.Deployed != 8 || len(p.Removals) != 5 || p.Totals.Removed != 20 || p.Totals.Added != 32 || !p.Compared {
+		t.Errorf("%+v, %d removals, compared %v", p.Totals, len(p.Removals), p.Compared)
+	}
+	if len(alone.Removals) != 9 || alone.Compared {
+		t.Errorf("places alone: %d removals, compared %v", len(alone.Removals), alone.Compared)
+	}
+	if diff := cmp.Diff(alone.Deployment, p.Deployment); diff != "" {
+		t.Errorf("what is deployed changes what is drawn:\n%s", diff)
+	}
+	if p := plan.Build(c, account(keys...), plan.Options{Places: places, Deployed: &few, AllowRemoval: 5}); p.Problems.Err() != nil || !p.MassRemoval {
+		t.Errorf("confirmed: %v", p.Problems)
+	}
+
+	// Nothing is deployed yet: nothing can be lost.
+	p = plan.Build(c, account(), plan.Options{Places: places, Deployed: &plan.Places{Names: map[string]string{}}})
+	if p.Totals.Deployed != 0 || p.Problems.Err() != nil {
+		t.Errorf("%+v, %v", p.Totals, p.Problems)
+	}
+
+	// The file of places is silent on who else holds a unit, and on stacks.
+	unit := keys[0].ID + "/Decrypt"
+	few.Twice = map[string][2]string{unit: {"keywatch-alarms-001", "keywatch-alarms-002"}}
+	few.Elsewhere = map[string]plan.Holder{unit: {Stack: "b-alarms-001", Deployment: "b"}}
+	few.Others = []string{"keywatch-alarms-009"}
+	unreadable("kms:ListResourceTags: AccessDeniedException")(&keys[7])
+	p = plan.Build(c, account(keys...), plan.Options{Places: places, Deployed: &few})
+	for _, code := range []string{"placed-twice", "placed-elsewhere", "stack-left", "unreadable-deployed"} {
+		if got := coded(p.Problems, code); len(got) != 1 {
+			t.Errorf("[%s] %q", code, got)
+		}
 	}
 }
 

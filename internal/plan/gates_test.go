@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"keywatch/config"
 	"keywatch/internal/diag"
 	"keywatch/internal/inventory"
 	"keywatch/internal/plan"
@@ -108,14 +109,21 @@ rules:
 	keys := []inventory.Key{key(1, tags("a=")), key(2)}
 	p := plan.Build(load(t, file), account(keys...), plan.Options{})
 	const perRule = "rule dear: 4 alarms, $1.20; rule cheap: 1 alarm, $0.30; dashboard: $3.00"
-	expect(t, p.Problems, "limit-alarms", "error 3:11: this plan makes 5 alarms in eu-west-1, more than limits.alarms: 4 ("+perRule+"); raise limits.alarms here, or narrow the rules")
+	expect(t, p.Problems, "limit-alarms", "error 3:11: this plan makes 5 alarms in eu-west-1, more than limits.alarms: 4 ("+perRule+"); raise limits.alarms here (for one run -c keywatch:limits.alarms=5), or narrow the rules")
 	expect(t, p.Problems, "limit-cost") // $4.50 is not more than 4.5
 
 	p = plan.Build(load(t, strings.Replace(file, "4.5", "4.49", 1)), account(keys...), plan.Options{})
-	expect(t, p.Problems, "limit-cost", "error 4:15: this plan costs $4.50 a month in eu-west-1, more than limits.monthlyUSD: 4.49 ("+perRule+"; us-east-1 list prices of November 2026); raise limits.monthlyUSD here, or narrow the rules")
+	expect(t, p.Problems, "limit-cost", "error 4:15: this plan costs $4.50 a month in eu-west-1, more than limits.monthlyUSD: 4.49 ("+perRule+"; us-east-1 list prices of November 2026); raise limits.monthlyUSD here (for one run -c keywatch:limits.monthlyUSD=4.50), or narrow the rules")
 
 	p = plan.Build(load(t, strings.Replace(file, "alarms: 4", "alarms: 5", 1)), account(keys...), plan.Options{})
 	expect(t, p.Problems, "limit-alarms") // 5 is not more than 5
+
+	// The numbers that the messages name are enough.
+	c := load(t, strings.Replace(file, "4.5", "4.49", 1))
+	c.Limits = config.Limits{Alarms: 5, MonthlyUSD: config.Dollars(4.50)}
+	if p := plan.Build(c, account(keys...), plan.Options{}); p.Problems.Err() != nil {
+		t.Error(p.Problems)
+	}
 }
 
 // A limit that nobody wrote stands at the file's first key, where it can be
@@ -142,7 +150,7 @@ func TestUnreadableKeys(t *testing.T) {
 	inv := account(key(1), key(2, unreadable("kms:ListResourceTags: AccessDeniedException")))
 	const text = "key " + arnPrefix + "00000002-12ab-34cd-56ef-123400000002 could not be read and counts as not covered: kms:ListResourceTags: AccessDeniedException; let this identity read it (key policy and IAM)"
 	p := plan.Build(load(t, everyKey), inv, plan.Options{})
-	expect(t, p.Problems, "unreadable", "error "+text+", or set inventory.onUnreadable: warn to deploy without it")
+	expect(t, p.Problems, "unreadable", "error "+text+", or set inventory.onUnreadable: warn to deploy without it (for one run -c keywatch:inventory.onUnreadable=warn)")
 	p = plan.Build(load(t, "inventory: {onUnreadable: warn}\n"+everyKey), inv, plan.Options{})
 	expect(t, p.Problems, "unreadable", "warning "+text)
 	if err := p.Problems.Err(); err != nil {

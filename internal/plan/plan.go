@@ -22,10 +22,17 @@ import (
 
 // Options are what a plan depends on besides config and inventory.
 type Options struct {
+	// Places are where units go. They alone decide what is drawn.
 	Places Places
+	// Deployed is what is deployed, if that is known apart from Places; nil: they
+	// are taken for it. It is what the guards look at.
+	Deployed *Places
 	// AllowRemoval is the number of keys that may lose their alarms, when it is
 	// so many that somebody has to confirm it; 0 when nobody has.
 	AllowRemoval int
+	// Several says that the run has other environments, so that a number of keys
+	// has to name this one.
+	Several bool
 	// Fill is DefaultFill unless set.
 	Fill Fill
 	// Trace records every step of every decision.
@@ -47,6 +54,9 @@ type Plan struct {
 	// alarms that get another name. Both are sorted.
 	Removals []Removal
 	Renames  []Rename
+	// MassRemoval says that the removals are so many that somebody has to confirm
+	// their number, or has.
+	MassRemoval bool
 	// Compared says that the deployed alarms are known, and so Renames and the
 	// totals of new and removed ones.
 	Compared bool
@@ -497,7 +507,7 @@ func (b *builder) checkGates() {
 		}
 		const format = "key %s could not be read and counts as not covered: %s; let this identity read it (key policy and IAM)"
 		if p.Config.Inventory.FailOnUnreadable {
-			p.Problems.Add(diag.Pos{}, "unreadable", format+", or set inventory.onUnreadable: warn to deploy without it", k.ARN, k.Decision.Reason)
+			p.Problems.Add(diag.Pos{}, "unreadable", format+", or set inventory.onUnreadable: warn to deploy without it (for one run -c keywatch:inventory.onUnreadable=warn)", k.ARN, k.Decision.Reason)
 		} else {
 			p.Problems.Warn(diag.Pos{}, "unreadable", format, k.ARN, k.Decision.Reason)
 		}
@@ -566,12 +576,12 @@ func counted(n int, noun string) string {
 func (b *builder) checkLimits() {
 	p, limits := b.plan, b.plan.Config.Limits
 	if p.Totals.Alarms > limits.Alarms {
-		p.Problems.Add(limits.AlarmsPos, "limit-alarms", "this plan makes %s in %s, more than limits.alarms: %d (%s); raise limits.alarms here, or narrow the rules",
-			counted(p.Totals.Alarms, "alarm"), p.Inventory.Region, limits.Alarms, b.perRule())
+		p.Problems.Add(limits.AlarmsPos, "limit-alarms", "this plan makes %s in %s, more than limits.alarms: %d (%s); raise limits.alarms here (for one run -c keywatch:limits.alarms=%d), or narrow the rules",
+			counted(p.Totals.Alarms, "alarm"), p.Inventory.Region, limits.Alarms, b.perRule(), p.Totals.Alarms)
 	}
 	if p.Totals.MonthlyUSD > limits.MonthlyUSD {
-		p.Problems.Add(limits.MonthlyUSDPos, "limit-cost", "this plan costs %s a month in %s, more than limits.monthlyUSD: %s (%s; %s); raise limits.monthlyUSD here, or narrow the rules",
-			FormatUSD(p.Totals.MonthlyUSD), p.Inventory.Region, strings.TrimPrefix(FormatUSD(limits.MonthlyUSD), "$"), b.perRule(), PricesOf)
+		p.Problems.Add(limits.MonthlyUSDPos, "limit-cost", "this plan costs %s a month in %s, more than limits.monthlyUSD: %s (%s; %s); raise limits.monthlyUSD here (for one run -c keywatch:limits.monthlyUSD=%s), or narrow the rules",
+			FormatUSD(p.Totals.MonthlyUSD), p.Inventory.Region, strings.TrimPrefix(FormatUSD(limits.MonthlyUSD), "$"), b.perRule(), PricesOf, strings.TrimPrefix(FormatUSD(p.Totals.MonthlyUSD), "$"))
 	}
 }
 

@@ -78,6 +78,40 @@ func Disagreements(file string, known, deployed plan.Places, stackName func(int)
 	return l
 }
 
+// Unknown is the problem of a snapshot that does not know what is deployed: the
+// alarms and stacks that it lacks would be removed or left behind, though nobody
+// has decided that. It is older than what is deployed, or another one.
+func Unknown(file string, known, deployed plan.Places, stackName func(int) string) diag.List {
+	var units, strange []string
+	for unit := range deployed.Units {
+		if _, there := known.Units[unit]; !there {
+			units = append(units, unit)
+		}
+	}
+	for _, n := range deployed.Stacks {
+		if n != firstStack && !slices.Contains(known.Stacks, n) {
+			strange = append(strange, stackName(n))
+		}
+	}
+	var what []string
+	if n := len(units); n > 0 {
+		slices.Sort(units)
+		what = append(what, fmt.Sprintf("%d of the %d deployed units of alarms (%s)", n, len(deployed.Units), firstOf(units)))
+	}
+	if n := len(strange); n > 0 {
+		what = append(what, fmt.Sprintf("%d of the %d deployed alarm stacks (%s)", n, len(deployed.Stacks), firstOf(strange)))
+	}
+	var l diag.List
+	if len(what) > 0 {
+		l.Add(diag.Pos{File: file}, "snapshot-places", "the snapshot does not know %s, so it is older than what is deployed, or another one, and a deploy would drop them; take the newest file, or refresh it with `keywatch snapshot`, which takes in what is deployed, and have the change reviewed",
+			strings.Join(what, " and "))
+	}
+	return l
+}
+
+// firstStack is made whether or not it holds anything; see plan.Place.
+const firstStack = 1
+
 // Place appends a place for each unit that has none, and changes no other. It
 // returns the units that were added, sorted.
 func Place(s *Snapshot, units []plan.Candidate, fill plan.Fill, stackName func(int) string) (*Snapshot, []string, diag.List) {
@@ -114,7 +148,7 @@ func Candidates(p *plan.Plan) []plan.Candidate {
 	return out
 }
 
-// mostNamed is how many units a message names.
+// mostNamed is how many units or stacks a message names.
 const mostNamed = 3
 
 // Unplaced is the problem of synthesising from a snapshot that has no place for
@@ -131,12 +165,16 @@ func Unplaced(units []string, p plan.Places) diag.List {
 		return nil
 	}
 	slices.Sort(missing)
-	more := ""
-	if n := len(missing) - mostNamed; n > 0 {
-		missing, more = missing[:mostNamed], fmt.Sprintf(" and %d more", n)
-	}
 	var l diag.List
-	l.Add(diag.Pos{}, "snapshot-unplaced", "the snapshot has no place for the alarms of %s%s; add places with `keywatch snapshot --place`, which works offline, and have the change reviewed together with that of the rules",
-		strings.Join(missing, ", "), more)
+	l.Add(diag.Pos{}, "snapshot-unplaced", "the snapshot has no place for the alarms of %s; add places with `keywatch snapshot --place`, which works offline, and have the change reviewed together with that of the rules",
+		firstOf(missing))
 	return l
+}
+
+// firstOf names the first, and counts the rest.
+func firstOf(names []string) string {
+	if n := len(names) - mostNamed; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), n)
+	}
+	return strings.Join(names, ", ")
 }

@@ -144,6 +144,37 @@ func TestRefreshRefusesPlacesThatDisagree(t *testing.T) {
 	}
 }
 
+// What the stacks have and the file lacks is a problem; what the file has and the
+// stacks lack is yet to be deployed.
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	known := plan.Places{Units: map[string]int{"a/x": 1, "b/x": 2}, Stacks: []int{1, 2}}
+	for want, deployed := range map[string]plan.Places{
+		"":  {},
+		" ": {Units: map[string]int{"a/x": 1}, Stacks: []int{1, 2}},
+		"1 of the 3 deployed units of alarms (c/x), so": {Units: map[string]int{"a/x": 1, "b/x": 2, "c/x": 1}, Stacks: []int{1, 2}},
+		"5 of the 5 deployed units of alarms (c/x, d/x, e/x and 2 more) and 2 of the 3 deployed alarm stacks (kw-alarms-003, kw-alarms-004), so": {
+			Units: map[string]int{"c/x": 3, "d/x": 3, "e/x": 3, "f/x": 3, "g/x": 3}, Stacks: []int{1, 3, 4},
+		},
+		"1 of the 1 deployed alarm stacks (kw-alarms-003), so": {Stacks: []int{3}},
+	} {
+		l := snapshot.Unknown("f.json", known, deployed, stackName)
+		if want = strings.TrimSpace(want); want == "" {
+			if len(l) > 0 {
+				t.Errorf("%v: %v", deployed, l)
+			}
+			continue
+		}
+		if len(l) != 1 || l[0].Code != "snapshot-places" || !strings.HasPrefix(l[0].String(), "f.json: the snapshot does not know "+want) || !strings.Contains(l[0].Message, "`keywatch snapshot`") {
+			t.Errorf("%v, want %q", l, want)
+		}
+	}
+	// The first stack is there from the first deploy on, whatever it holds.
+	if l := snapshot.Unknown("f.json", plan.Places{}, plan.Places{Stacks: []int{1}}, stackName); len(l) > 0 {
+		t.Error(l)
+	}
+}
+
 func TestUnplacedNamesTheVerb(t *testing.T) {
 	t.Parallel()
 	p := plan.Places{Units: map[string]int{"a/x": 1}}

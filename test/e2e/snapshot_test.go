@@ -151,6 +151,9 @@ func TestASnapshotIsTheSameEverywhere(t *testing.T) {
 		if aged := strings.Contains(text, "[snapshot-old]"); aged != (name == "elsewhere") {
 			t.Errorf("%s: the clocks are not those that they should be:\n%s", name, text)
 		}
+		if !strings.Contains(text, "there are no AWS credentials, so nothing was compared") {
+			t.Errorf("%s: nobody says that nothing was compared:\n%s", name, text)
+		}
 		got := hashes(t, out)
 		for _, file := range slices.Sorted(maps.Keys(live)) {
 			if got[file] != live[file] {
@@ -162,11 +165,66 @@ func TestASnapshotIsTheSameEverywhere(t *testing.T) {
 		}
 	}
 
+	// Credentials that cannot be used switch no guard off; somebody has to say so.
+	lost := append(srv.Env(), "HOME="+t.TempDir(), "AWS_MAX_ATTEMPTS=1", "CDK_OUTDIR="+filepath.Join(t.TempDir(), "x"))
+	text, err := offline(t, work, lost, app, "--config", "frozen.yaml")
+	if err == nil || !strings.Contains(text, "network is unreachable") || !strings.Contains(text, "-c keywatch:inventory.compare=never") {
+		t.Errorf("stacks that cannot be read (%v):\n%s", err, text)
+	}
+	if text, err := offline(t, work, lost, app, "--config", "frozen.yaml", "-c", "keywatch:inventory.compare=never"); err != nil {
+		t.Errorf("with compare: never: %v\n%s", err, text)
+	}
+
 	// The namespace has no network: what just worked with it fails there.
-	text, err := offline(t, work, append(srv.Env(), "HOME="+t.TempDir(), "AWS_MAX_ATTEMPTS=1", "CDK_OUTDIR="+filepath.Join(t.TempDir(), "x")), app, "--config", "live.yaml")
+	text, err = offline(t, work, append(srv.Env(), "HOME="+t.TempDir(), "AWS_MAX_ATTEMPTS=1", "CDK_OUTDIR="+filepath.Join(t.TempDir(), "x")), app, "--config", "live.yaml")
 	if err == nil || !strings.Contains(text, "keywatch: error: ") {
 		t.Errorf("a live synth works without network (%v):\n%s", err, text)
 	}
+}
+
+// An old file, or a slip in a rule, ends a deploy from a snapshot before it writes
+// anything; the newest file goes on.
+func TestAnOldSnapshotRemovesNothing(t *testing.T) {
+	w := newWorld(t, binary(t, "keywatch", "."))
+	file := filepath.Join(w.dir, "prod.json")
+	w.editConfig("name: demo", "name: demo\ninventory: {source: snapshot, path: "+file+", compare: always}")
+	refresh := func() []byte {
+		t.Helper()
+		if out, err := w.run(w.app, "snapshot", "--config", w.config); err != nil {
+			t.Fatalf("snapshot: %v\n%s", err, out)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	old := refresh()
+	w.cdk("deploy", "--all")
+	w.check(w.read())
+
+	w.create(refund(1))
+	w.create(refund(2))
+	newest := refresh()
+	w.cdk("deploy", "--all")
+	deployed := w.read()
+	w.check(deployed)
+
+	put := func(data []byte) {
+		t.Helper()
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(old)
+	w.refuses(deployed, "snapshot-places", "name: demo", "name: demo", "does not know 10 of the ", "older than what is deployed")
+	put(newest)
+	w.refuses(deployed, "mass-removal", "in: [payments, ledger]", "in: [payment, ledgers]", "keys with deployed alarms would lose them all", "-c keywatch:allowRemoval=9;")
+	w.editConfig("in: [payment, ledgers]", "in: [payments, ledger]")
+	w.cdk("deploy", "--all")
+	again := w.read()
+	w.check(again)
+	w.unmoved(deployed, again, w.watched()...)
 }
 
 // The CDK CLI takes a snapshot too, without credentials and network.

@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"keywatch/config"
+	"keywatch/internal/diag"
+	"keywatch/internal/inventory"
+	"keywatch/internal/naming"
+	"keywatch/internal/snapshot"
+)
+
+// switchCompare is what chooses for one run whether stacks are looked at.
+const switchCompare = "-c keywatch:inventory.compare="
+
+// compare holds a snapshot against the deployed stacks, so that an old file never
+// removes an alarm in silence. The file alone says what is drawn and where; the
+// stacks only what the guards look at. It is blind if there are no credentials to
+// look with and nobody insists.
+func (w *World) compare(ctx context.Context, c *config.Config, sp spot, in *input) (blind bool, err error) {
+	mode := c.Inventory.Compare
+	if mode == config.CompareNever {
+		return false, nil
+	}
+	s := in.snapshot
+	sp = meant(sp, s)
+	source, caller, err := w.reach(ctx, c, sp)
+	switch {
+	case mode == config.CompareAuto && errors.Is(err, inventory.ErrNoCredentials):
+		return true, nil
+	case err != nil:
+		return false, w.unread(err)
+	case caller.Account == sp.account:
+	case mode == config.CompareAuto && sp.role == "":
+		in.problems.Warn(diag.Pos{File: s.File}, "not-compared", "the snapshot is of account %s and the credentials are of %s, so it was not compared with the deployed stacks: the guards look at the file alone; give the environment a role, or use credentials of that account (%salways makes this an error, %snever is silent)",
+			sp.account, caller.Account, switchCompare, switchCompare)
+		return false, nil
+	default:
+		return false, w.unread(environment(wrongAccount(sp, caller)))
+	}
+	known, problems, err := deployed(ctx, source, c, sp.region)
+	if err != nil {
+		return false, w.unread(err)
+	}
+	in.deployed, in.problems = &known, problems
+	if len(problems.Errors()) == 0 { // otherwise nobody knows what the stacks hold
+		name := naming.Deployment(c.Name).AlarmStack
+		in.problems = slices.Concat(problems, snapshot.Disagreements(s.File, s.Places, known, name), snapshot.Unknown(s.File, s.Places, known, name))
+	}
+	return false, nil
+}
+
+// unread is the error of stacks that could not be read, with the way to go on
+// without them.
+func (w *World) unread(err error) error {
+	hint := "to go on without a look at the deployed stacks, " + switchCompare + "never"
+	if h := w.hintOf(err); h != "" {
+		hint = h + "; " + hint
+	}
+	return environment(advised{err, hint})
+}
