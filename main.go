@@ -22,6 +22,7 @@ import (
 var version = "dev"
 
 func main() {
+	stacks.DrawIfAsked()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	world := cli.World{
 		Stdout: os.Stdout, Stderr: os.Stderr,
@@ -34,8 +35,8 @@ func main() {
 		},
 		Hint:    live.Hint,
 		Actions: live.Actions,
-		Synth: func(deployments []spec.Deployment, dir string) error {
-			return stacks.Synth(deployments, stacks.Options{Outdir: dir})
+		Synth: func(ctx context.Context, deployments []spec.Deployment, dir string) error {
+			return stacks.SynthApart(ctx, deployments, dir, os.Stderr)
 		},
 		Version: version,
 	}

@@ -26,6 +26,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files in testdata")
 
 func TestMain(m *testing.M) {
+	stacks.DrawIfAsked()
 	flag.Parse()
 	code := m.Run()
 	stacks.Close()

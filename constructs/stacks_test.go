@@ -243,6 +243,42 @@ func TestSynthErrors(t *testing.T) {
 	}
 }
 
+// What crosses to the process apart is drawn as it would be here, and an error
+// comes back as it is.
+func TestSynthApartIsSynth(t *testing.T) {
+	here, apart := synth(t, fullDeployment(), minimalDeployment()), t.TempDir()
+	var stderr bytes.Buffer
+	if err := stacks.SynthApart(t.Context(), []spec.Deployment{fullDeployment(), minimalDeployment()}, apart, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "stderr", stderr.String(), "")
+	equal(t, "the assembly", files(t, apart), files(t, here))
+
+	bad := fullDeployment()
+	bad.Shards[0].StackName = "not a name"
+	err := stacks.Synth([]spec.Deployment{bad}, stacks.Options{Outdir: t.TempDir()})
+	equal(t, "the error", fmt.Sprint(stacks.SynthApart(t.Context(), []spec.Deployment{bad}, apart, &stderr)), fmt.Sprint(err))
+	equal(t, "the assembly after an error", files(t, apart), files(t, here))
+}
+
+// files are the files of a directory, by name.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) < 4 {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[e.Name()] = string(data)
+	}
+	return found
+}
+
 func TestNodeMissing(t *testing.T) {
 	empty := t.TempDir()
 	old := filepath.Join(empty, "old")

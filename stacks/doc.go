@@ -10,5 +10,6 @@
 // Importing this package, or any package of the CDK, makes jsii unpack its
 // runtime into a temporary directory before main starts, even when nothing is
 // synthesised. So a program that imports it calls [Close] before it exits,
-// whatever it did. Start reading at [Synth].
+// whatever it did. Start reading at [Synth]; keywatch itself calls [SynthApart],
+// which an interrupt cannot catch half-way.
 package stacks

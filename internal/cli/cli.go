@@ -63,8 +63,8 @@ type World struct {
 	Open func(ctx context.Context, t Target) (Source, error)
 	// Hint says how to mend an error of Open or of a Source, or "".
 	Hint func(error) string
-	// Synth draws deployments into a directory.
-	Synth func(deployments []spec.Deployment, dir string) error
+	// Synth draws deployments into a directory, all of it or nothing.
+	Synth func(ctx context.Context, deployments []spec.Deployment, dir string) error
 	// Terminal says that Stderr is one: progress is then one line, rewritten.
 	Terminal bool
 	// Actions are the API actions that a verb can call, for its policy: those that

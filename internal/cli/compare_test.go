@@ -65,7 +65,7 @@ func newSnapshotWorld(keys int) *snapshotWorld {
 			return snapshotSource{f}, nil
 		},
 		Hint:  func(error) string { return "the hint of the reader" },
-		Synth: func(d []spec.Deployment, _ string) error { f.drawn = d; return nil },
+		Synth: func(_ context.Context, d []spec.Deployment, _ string) error { f.drawn = d; return nil },
 	}
 	return f
 }

@@ -98,7 +98,7 @@ func newOrganisation() *organisation {
 			}
 			return &account{target: t, id: id, failing: o.failing[t.Region]}, nil
 		},
-		Synth: func(d []spec.Deployment, _ string) error { o.drawn = d; return nil },
+		Synth: func(_ context.Context, d []spec.Deployment, _ string) error { o.drawn = d; return nil },
 		Now:   func() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) },
 	}
 	return o
@@ -289,7 +289,7 @@ func TestAnInterruptedSynthIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	o := newOrganisation()
 	ctx, cancel := context.WithCancel(t.Context())
-	o.Synth = func([]spec.Deployment, string) error { cancel(); return nil }
+	o.Synth = func(ctx context.Context, _ []spec.Deployment, _ string) error { cancel(); return ctx.Err() }
 	if status := o.Run(ctx, nil); status != ExitEnvironment || !strings.Contains(o.stderr.String(), "canceled") {
 		t.Errorf("status %d\n%s", status, o.stderr.String())
 	}

@@ -154,11 +154,7 @@ func (w *World) synth(ctx context.Context, o *options) error {
 		w.note("notice", "%s %s: %s of %s watched, %s, %s a month",
 			p.Inventory.Account, p.Inventory.Region, fmt.Sprint(p.Totals.Watched), counted(p.Totals.Keys, "key"), counted(p.Totals.Alarms, "alarm"), plan.FormatUSD(p.Totals.MonthlyUSD))
 	}
-	err = w.Synth(deployments, cmp.Or(w.Getenv(envOutDir), "cdk.out"))
-	if ctx.Err() != nil { // Node was interrupted with us, and may have called it an end
-		return environment(fmt.Errorf("synth: %w", context.Cause(ctx)))
-	}
-	if err != nil {
+	if err := w.Synth(ctx, deployments, cmp.Or(w.Getenv(envOutDir), "cdk.out")); err != nil {
 		return environment(err)
 	}
 	return nil

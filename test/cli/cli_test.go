@@ -58,7 +58,7 @@ func unlimited() map[string]float64 {
 	return rates
 }
 
-func draw(deployments []spec.Deployment, dir string) error {
+func draw(_ context.Context, deployments []spec.Deployment, dir string) error {
 	data, err := json.Marshal(deployments)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 )
 
 func main() {
+	stacks.DrawIfAsked()
 	fill := plan.DefaultFill
 	if s := os.Getenv("KEYWATCH_TEST_FILL"); s != "" {
 		n, err := strconv.Atoi(s)
@@ -37,8 +38,8 @@ func main() {
 			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Now: time.Now})
 		},
 		Hint: live.Hint,
-		Synth: func(deployments []spec.Deployment, dir string) error {
-			return stacks.Synth(deployments, stacks.Options{Outdir: dir})
+		Synth: func(ctx context.Context, deployments []spec.Deployment, dir string) error {
+			return stacks.SynthApart(ctx, deployments, dir, os.Stderr)
 		},
 		Now:  now,
 		Fill: fill,
