@@ -38,7 +38,7 @@ type order struct {
 // when ctx ends, the group is killed, and the directory removed. If this process
 // is killed itself, the group notices.
 //
-// What they print goes to stderr, until ctx ends.
+// What they print goes to stderr.
 func SynthApart(ctx context.Context, deployments []spec.Deployment, dir string, stderr io.Writer) (err error) {
 	unmake, err := makeDir(dir)
 	if err != nil {
@@ -91,7 +91,8 @@ func draw(ctx context.Context, o order, temp string, stderr io.Writer) error {
 	}
 	cmd.SysProcAttr = ownGroup()
 	var answer bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &answer, until{ctx, stderr}
+	// Through a pipe: a terminal may stop a group in the background that writes.
+	cmd.Stdout, cmd.Stderr = &answer, struct{ io.Writer }{stderr}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return fmt.Errorf("synth: %w", err)
@@ -115,19 +116,6 @@ func draw(ctx context.Context, o order, temp string, stderr io.Writer) error {
 		return fmt.Errorf("synth: %w", unread)
 	}
 	return nil
-}
-
-// until passes on what is written until its context ends.
-type until struct {
-	ctx context.Context
-	to  io.Writer
-}
-
-func (u until) Write(b []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return len(b), nil
-	}
-	return u.to.Write(b)
 }
 
 // DrawIfAsked is the other side of [SynthApart]: in the process that it started,

@@ -253,7 +253,11 @@ func TestNodeEndsWithAKilledKeywatch(t *testing.T) {
 	if err := s.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-s.ended
+	select {
+	case <-s.ended:
+	case <-time.After(10 * time.Second): // only if it does not
+		t.Error("Node is left")
+	}
 }
 
 // A synth that is not interrupted writes the same bytes whatever was there, and
