@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,8 +23,27 @@ const (
 	All
 	Any
 	Not // one child
-	Tag // a leaf
+	Tag // a leaf on a tag
+	Is  // a leaf on what the key is
 )
+
+// Fact is what a leaf of the kind Is looks at.
+type Fact string
+
+const (
+	Alias         Fact = "alias" // any of the key's aliases
+	KeyID         Fact = "keyId"
+	Usage         Fact = "usage"
+	Spec          Fact = "spec"
+	Origin        Fact = "origin"
+	State         Fact = "state"
+	MultiRegion   Fact = "multiRegion"
+	CreatedBefore Fact = "createdBefore"
+	CreatedAfter  Fact = "createdAfter"
+)
+
+// Described says whether only the key's description tells the fact.
+func (f Fact) Described() bool { return f != Alias && f != KeyID }
 
 // TagTest is how a tag leaf looks at the tag's value.
 type TagTest string
@@ -42,11 +62,13 @@ type Condition struct {
 	Kind     ConditionKind
 	Children []*Condition // All, Any, Not
 
-	// The leaf: a tag's key, the test and what it compares with.
+	// The leaf: a tag's key or a fact, the test and what it compares with.
 	Tag    string
+	Fact   Fact
 	Test   TagTest
-	Values []string // Equals (one), In, GlobOf (one), Regex (one)
-	Want   bool     // Exists
+	Values []string  // Equals (one), In, GlobOf (one), Regex (one; tags alone)
+	Want   bool      // Exists, MultiRegion
+	Date   time.Time // CreatedBefore, CreatedAfter: the beginning of that day in UTC
 	glob   *Glob
 	regex  *regexp.Regexp
 }

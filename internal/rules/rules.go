@@ -30,6 +30,7 @@ type Status string
 const (
 	Watched     Status = "watched"
 	OutOfScope  Status = "out-of-scope" // a rule says watch: false
+	Excepted    Status = "excepted"
 	Unmatched   Status = "unmatched"
 	Unreadable  Status = "unreadable"
 	NotEligible Status = "not-eligible"
