@@ -28,8 +28,8 @@ type Watch struct {
 	// PerOperation replaces Anomalies for single operations; an empty list means
 	// none.
 	PerOperation map[Operation][]Anomaly
-	Thresholds []Threshold
-	Actions    Actions
+	Thresholds   []Threshold
+	Actions      Actions
 	// Detectors says whether detectors are declared ("managed") or left to
 	// CloudWatch, which makes them when it first evaluates the alarm.
 	Detectors bool
