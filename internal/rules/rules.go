@@ -183,7 +183,7 @@ func ineligible(k *inventory.Key) Decision {
 	case k.Unreadable != "":
 		return Decision{Status: Unreadable, Reason: k.Unreadable}
 	}
-	if _, known := spec.Applicable(k.Usage, k.Spec); !known {
+	if !spec.IsKnown(k.Usage, k.Spec) {
 		reason := fmt.Sprintf("keywatch does not know the operations of key usage %q with key spec %q", k.Usage, k.Spec)
 		return Decision{Status: NotEligible, UnknownSpec: true, Reason: reason}
 	}
