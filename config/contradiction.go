@@ -177,7 +177,7 @@ func needsPresence(m demand) bool {
 	if m.leaf.Test == Exists {
 		return m.leaf.Want != m.not
 	}
-	return m.leaf.Kind == Tag && !m.not
+	return !m.not
 }
 
 func excludesPresence(m demand) bool {

@@ -326,6 +326,11 @@ func TestPatternMemoryDoesNotChangeAnswers(t *testing.T) {
   - {name: present, match: {tag: t, regex: ".*"}}
 `))
 	const values = 10_000 // more than twice what is remembered
+	defer func() {
+		if got := engine.Remembered(); got != 4096 {
+			t.Errorf("%d values of one tag are remembered, want 4,096", got)
+		}
+	}()
 	for round := range 2 {
 		for i := range values {
 			n := i
