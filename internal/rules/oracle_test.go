@@ -177,14 +177,14 @@ func globFits(pattern, text []rune) bool {
 	if len(text) == 0 {
 		return false
 	}
-	one, rest := pattern[:1], pattern[1:]
-	ok := false
+	ok, rest := false, pattern[1:]
 	switch pattern[0] {
 	case '?':
 		ok = true
 	case '[':
 		end := slices.Index(pattern, ']')
-		one, rest = pattern[1:end], pattern[end+1:]
+		one := pattern[1:end]
+		rest = pattern[end+1:]
 		negated := one[0] == '!'
 		if negated {
 			one = one[1:]
