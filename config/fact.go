@@ -189,7 +189,7 @@ func (d *decoder) day(n *yaml.Node, where string) (time.Time, bool) {
 	}
 	day, err := time.Parse(time.DateOnly, n.Value)
 	if err != nil {
-		d.fail(n, "date", "%s is %s, which is no date; write year, month and day, for example 2026-01-31: it begins at 00:00 UTC", where, shown(n.Value))
+		d.fail(n, "bad-date", "%s is %s, which is no date; write year, month and day, for example 2026-01-31: it begins at 00:00 UTC", where, shown(n.Value))
 		return time.Time{}, false
 	}
 	return day, true
