@@ -76,6 +76,7 @@ FUZZTIME ?= 10m
 .PHONY: fuzz
 fuzz: need-go ## each fuzz target for FUZZTIME, and a long run of random fault schedules
 	@go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./config
+	@go test -run '^$$' -fuzz '^FuzzCondition$$' -fuzztime $(FUZZTIME) ./config
 	@go test -run '^$$' -fuzz '^FuzzCompileGlob$$' -fuzztime $(FUZZTIME) ./config
 	@go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./internal/snapshot
 	@KEYWATCH_FUZZ_SCHEDULES=20000 go test -run NoSchedule -timeout 2h ./internal/live

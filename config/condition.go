@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,8 +23,27 @@ const (
 	All
 	Any
 	Not // one child
-	Tag // a leaf
+	Tag // a leaf on a tag
+	Is  // a leaf on what the key is
 )
+
+// Fact is what a leaf of the kind Is looks at.
+type Fact string
+
+const (
+	Alias         Fact = "alias" // any of the key's aliases
+	KeyID         Fact = "keyId"
+	Usage         Fact = "usage"
+	Spec          Fact = "spec"
+	Origin        Fact = "origin"
+	State         Fact = "state"
+	MultiRegion   Fact = "multiRegion"
+	CreatedBefore Fact = "createdBefore"
+	CreatedAfter  Fact = "createdAfter"
+)
+
+// Described says whether only the key's description tells the fact.
+func (f Fact) Described() bool { return f != Alias && f != KeyID }
 
 // TagTest is how a tag leaf looks at the tag's value.
 type TagTest string
@@ -42,11 +62,13 @@ type Condition struct {
 	Kind     ConditionKind
 	Children []*Condition // All, Any, Not
 
-	// The leaf: a tag's key, the test and what it compares with.
+	// The leaf: a tag's key or a fact, the test and what it compares with.
 	Tag    string
+	Fact   Fact
 	Test   TagTest
-	Values []string // Equals (one), In, GlobOf (one), Regex (one)
-	Want   bool     // Exists
+	Values []string  // Equals (one), In, GlobOf (one), Regex (one; tags alone)
+	Want   bool      // Exists, MultiRegion
+	Date   time.Time // CreatedBefore, CreatedAfter: the beginning of that day in UTC
 	glob   *Glob
 	regex  *regexp.Regexp
 }
@@ -57,19 +79,7 @@ func (c *Condition) MatchTag(value string, present bool) bool {
 	if c.Test == Exists {
 		return present == c.Want
 	}
-	if !present {
-		return false
-	}
-	switch c.Test {
-	case Equals:
-		return value == c.Values[0]
-	case In:
-		return slices.Contains(c.Values, value)
-	case GlobOf:
-		return c.glob.Match(value)
-	default:
-		return c.regex.MatchString(value)
-	}
+	return present && c.MatchText(value)
 }
 
 // String is the condition as the user would write it on one line.
@@ -90,20 +100,27 @@ func (c *Condition) String() string {
 		}
 		return word + "(" + strings.Join(parts, ", ") + ")"
 	}
-	switch c.Test {
-	case Exists:
-		if c.Want {
-			return "tag " + Readable(c.Tag) + " exists"
-		}
-		return "tag " + Readable(c.Tag) + " does not exist"
-	case In:
+	subject := string(c.Fact)
+	if c.Kind == Tag {
+		subject = "tag " + Readable(c.Tag)
+	}
+	switch {
+	case c.Fact == MultiRegion:
+		return subject + " " + strconv.FormatBool(c.Want)
+	case c.Fact == CreatedBefore || c.Fact == CreatedAfter:
+		return subject + " " + c.Date.Format(time.DateOnly)
+	case c.Test == Exists && c.Want:
+		return subject + " exists"
+	case c.Test == Exists:
+		return subject + " does not exist"
+	case c.Test == In:
 		quoted := make([]string, len(c.Values))
 		for i, v := range c.Values {
 			quoted[i] = strconv.Quote(v)
 		}
-		return "tag " + Readable(c.Tag) + " in [" + strings.Join(quoted, ", ") + "]"
+		return subject + " in [" + strings.Join(quoted, ", ") + "]"
 	}
-	return fmt.Sprintf("tag %s %s %q", Readable(c.Tag), c.Test, c.Values[0])
+	return fmt.Sprintf("%s %s %q", subject, c.Test, c.Values[0])
 }
 
 // Readable is a tag key or an alias for a reader: as it is, or in quotes when it
@@ -125,7 +142,13 @@ const (
 	maxTagValue = 256
 )
 
-var conditionWords = []string{"tag", "all", "any", "not"}
+var conditionWords = func() []string {
+	words := []string{"tag"}
+	for _, f := range facts {
+		words = append(words, string(f))
+	}
+	return append(words, "all", "any", "not")
+}()
 
 // condition reads a match: the word "every", one leaf, or all / any / not.
 func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
@@ -156,13 +179,16 @@ func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
 		return nil
 	}
 	keys := mappingKeys(n)
-	combiners := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k == "tag" || !slices.Contains(conditionWords, k) })
-	if len(combiners) > 0 {
+	alone := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k == "tag" || !slices.Contains(conditionWords, k) })
+	if len(alone) > 0 {
 		if len(keys) > 1 {
 			d.fail(n, "two-conditions", "%s holds %s side by side; a condition is one leaf or one of all, any, not: put them below one \"all\"", where, strings.Join(keys, ", "))
 			return nil
 		}
-		return d.combination(n, combiners[0], where, depth)
+		if isFact(alone[0]) {
+			return d.fact(n, Fact(alone[0]), where)
+		}
+		return d.combination(n, alone[0], where, depth)
 	}
 	if slices.Contains(keys, "tag") || slices.ContainsFunc(keys, isTagTest) {
 		return d.leaf(n, where)
@@ -182,13 +208,15 @@ func (d *decoder) noCondition(n *yaml.Node, where string) {
 		d.fail(key, "unknown-key", "every is a word and no key: write match: every to match each key")
 	case key.Value == "or" || key.Value == "and":
 		d.fail(key, "unknown-key", "unknown key %q in %s; write any for or, and all for and", key.Value, where)
-	case key.Value != "<<" && diag.Nearest(key.Value, conditionWords) == "" && value.Kind == yaml.ScalarNode:
-		d.fail(key, "unknown-key", "unknown key %q in %s; a condition has one of: %s; for a tag's value write {tag: %s, equals: %s}",
-			key.Value, where, strings.Join(conditionWords, ", "), key.Value, value.Value)
+	case key.Value != "<<" && !near(key.Value, "tag", "all", "any", "not") && value.Kind == yaml.ScalarNode:
+		d.fail(key, "unknown-key", "unknown key %q in %s%s; a condition has one of: %s; for a tag's value write {tag: %s, equals: %s}",
+			key.Value, where, diag.DidYouMean(key.Value, conditionWords), strings.Join(conditionWords, ", "), key.Value, value.Value)
 	default:
 		d.unknownKey(key, where, "a condition has one of", conditionWords)
 	}
 }
+
+func near(word string, allowed ...string) bool { return diag.Nearest(word, allowed) != "" }
 
 func isTagTest(k string) bool {
 	switch TagTest(k) {

@@ -9,6 +9,7 @@ package config
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"keywatch/constructs/spec"
@@ -32,9 +33,17 @@ type Config struct {
 	// otherwise CloudWatch makes them and they outlive the alarms.
 	DetectorsManaged bool
 	Rules            []Rule
-	Dashboard        *Dashboard // nil: off
+	// Exceptions win over rules, in the order of the file.
+	Exceptions []Exception
+	Dashboard  *Dashboard // nil: off
 	// RequireMatch makes an environment without a watched key an error.
 	RequireMatch bool
+	// Findings are the levels of what is remarked on the rule set.
+	Findings Findings
+	// Given are the places of the values that the file or the context gives, by
+	// their path as messages write it ("rules[0].anomaly.band"). What is not here
+	// is a default.
+	Given map[string]Pos
 
 	// Warnings are what Load remarked.
 	Warnings diag.List
@@ -123,8 +132,63 @@ type Rule struct {
 	Continue   bool
 	Operations Operations
 	Anomaly    *spec.Anomaly // nil: off
+	// PerOperation replaces Anomaly for single operations, each whole, what it
+	// does not say filled in from Anomaly; nil: no anomaly alarm on it.
+	PerOperation map[spec.Operation]*spec.Anomaly
+	// BandTag lets a key set its own band; nil: it cannot.
+	BandTag    *BandTag
 	Thresholds []Threshold
 	Actions    Actions
+}
+
+// BandTag is the tag by which a key sets the band of its anomaly alarms. A
+// narrower band than the rule's is taken from Min on; a wider one, which makes an
+// alarm see less, only if AllowLooser, and up to Max.
+type BandTag struct {
+	Tag         string
+	Min, Max    Band
+	AllowLooser bool
+	Pos         Pos
+}
+
+// Band is a number of standard deviations with the text it was written as.
+type Band struct {
+	Value float64
+	Text  string
+}
+
+// Exception takes one key out of what the rules say, for a time and a reason.
+type Exception struct {
+	// Key is a key ID, a key ARN, or an alias with "alias/".
+	Key string
+	// Account and Region are the only environment it is for; empty: all.
+	Account, Region string
+	Reason, Owner   string
+	// Expires is the moment from which on it excepts nothing: the end of the
+	// day, in UTC, that the file names.
+	Expires time.Time
+	// Written is when an exception by alias was written: an alias that was made
+	// or pointed to another key since then is not excepted. Zero without alias.
+	Written time.Time
+	Pos     Pos
+}
+
+// ByAlias says that the exception names an alias and not a key.
+func (e *Exception) ByAlias() bool { return strings.HasPrefix(e.Key, "alias/") }
+
+// Level is what becomes of a finding.
+type Level string
+
+const (
+	LevelOff  Level = "off"
+	LevelWarn Level = "warn"
+	LevelFail Level = "fail" // an error, as any mistake
+)
+
+// Findings are the levels by code; All is that of the codes not named.
+type Findings struct {
+	All   Level
+	Codes map[string]Level
 }
 
 // TakesAll says that no rule after this one is ever asked.

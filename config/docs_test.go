@@ -48,11 +48,12 @@ func wrap(kind, text string) (string, error) {
 	return "", fmt.Errorf("a yaml block is marked %q; use nothing, top, rule or match", kind)
 }
 
-// Every example in docs/config.md is valid.
+// Every example in docs/config.md and docs/rules.md is valid.
 func TestDocumentedExamples(t *testing.T) {
 	t.Parallel()
-	blocks := yamlBlock.FindAllStringSubmatch(string(read(t, "../docs/config.md")), -1)
-	if len(blocks) < 13 {
+	text := append(read(t, "../docs/config.md"), read(t, "../docs/rules.md")...)
+	blocks := yamlBlock.FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < 15 {
 		t.Errorf("only %d examples found", len(blocks))
 	}
 	whole := 0
@@ -119,63 +120,13 @@ func TestDocumentedMistakes(t *testing.T) {
 	}
 }
 
-// The truth table in docs/config.md is what the program does.
-func TestDocumentedTruthTable(t *testing.T) {
-	t.Parallel()
-	_, rest, ok := strings.Cut(string(read(t, "../docs/config.md")), "<!-- truth table -->\n")
-	if !ok {
-		t.Fatal("docs/config.md has no truth table")
-	}
-	var columns []string
-	rows := 0
-	for line := range strings.Lines(strings.TrimLeft(rest, "\n")) {
-		line = strings.TrimSpace(line)
-		if !strings.HasPrefix(line, "|") {
-			break
-		}
-		cells := strings.Split(strings.Trim(line, "|"), " | ")
-		for i := range cells {
-			cells[i] = strings.Trim(strings.TrimSpace(cells[i]), "`")
-		}
-		switch {
-		case columns == nil:
-			columns = cells
-			continue
-		case strings.HasPrefix(line, "|---"):
-			continue
-		case len(cells) != len(columns):
-			t.Errorf("a row has %d cells of %d: %s", len(cells), len(columns), line)
-			continue
-		}
-		rows++
-		c, _ := condition(t, strings.ReplaceAll(cells[0], `\|`, "|"))
-		for i, column := range columns[1:] {
-			key := tags{}
-			switch column {
-			case "no tag":
-			case `""`:
-				key["env"] = ""
-			default:
-				key["env"] = column
-			}
-			want := map[bool]string{true: "yes", false: "no"}[holds(c, key)]
-			if cells[i+1] != want {
-				t.Errorf("%s on %s: the table says %s, the program %s", cells[0], column, cells[i+1], want)
-			}
-		}
-	}
-	if rows < 10 {
-		t.Errorf("only %d rows", rows)
-	}
-}
-
 // docs/config.md names every field that the program knows: the ones it lists
 // when it is given one that it does not know.
 func TestEveryFieldIsDocumented(t *testing.T) {
 	t.Parallel()
 	doc := string(read(t, "../docs/config.md"))
 	source := "version: 1\nx: 1\nenvironments: [{x: 1}]\ninventory: {x: 1}\nlimits: {x: 1}\ndashboard: {x: 1}\n" +
-		"rules: [{name: r, x: 1, match: {tag: t, x: 1}, anomaly: {x: 1}, thresholds: [{x: 1}], actions: {x: 1}}]\n"
+		"rules: [{name: r, x: 1, match: {all: [{x: {}}, {tag: t, x: 1}]}, anomaly: {x: 1}, thresholds: [{x: 1}], actions: {x: 1}}]\n"
 	_, problems := printed("f", []byte(source), nil)
 	var fields []string
 	for _, p := range problems {

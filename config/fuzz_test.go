@@ -3,9 +3,12 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"keywatch/config"
 )
@@ -77,5 +80,91 @@ func checkValid(t *testing.T, c *config.Config) {
 				t.Errorf("rule %q: %+v", r.Name, th)
 			}
 		}
+	}
+}
+
+// words are all that a mapping within a condition may hold, written here once more.
+var words = []string{
+	"all", "any", "not", "tag", "equals", "in", "glob", "regex", "exists",
+	"alias", "keyId", "usage", "spec", "origin", "state", "multiRegion", "createdBefore", "createdAfter",
+}
+
+// Whatever is written as a condition: no crash, no endless work, and what is
+// accepted holds no word but these, prints, and can be asked about anything.
+func FuzzCondition(f *testing.F) {
+	for _, seed := range []string{
+		"every", "{tag: team, equals: payments}", `{tag: "", in: [a, ""]}`, "tag: t\nregex: 'a{1000}|(b*)*'", "{not: {tag: t, exists: false}}",
+		`all: [{alias: {glob: "alias/pay-*"}}, {any: [{keyId: {glob: "mrk-*"}}, {usage: {in: [SIGN_VERIFY]}}]}]`,
+		"{createdBefore: 2026-01-31}", "{createdAfter: '0000-00-00'}", "{multiRegion: true}", "{spec: {equals: RSA_2048, in: [SM2]}}",
+		"{state: {glob: '[!P]*'}}", "{origin: AWS_KMS}", "{all: [&a {tag: t, glob: '*'}, *a]}", "&a {not: *a}", "{<<: {tag: t}, equals: x}",
+		strings.Repeat("{not: ", 40) + "{tag: a, exists: true}" + strings.Repeat("}", 40), "{alias: {glob: '**********a'}}", "{tag: t, equals: \"\\ud800\"}",
+	} {
+		f.Add(seed, "prod")
+	}
+	f.Fuzz(func(t *testing.T, match, value string) {
+		source := []byte("version: 1\nrules:\n  - name: r\n    watch: false\n    match:\n      " + strings.ReplaceAll(match, "\n", "\n      ") + "\n")
+		start := time.Now()
+		c, problems := config.Parse("f.yaml", source, nil)
+		if len(problems.Errors()) == 0 {
+			for _, r := range c.Rules {
+				ask(t, r.Match, value)
+			}
+			var tree struct {
+				Rules []struct{ Match yaml.Node }
+			}
+			if err := yaml.Unmarshal(source, &tree); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range tree.Rules {
+				onlyKnownWords(t, &r.Match)
+			}
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%d bytes took %s", len(source), took)
+		}
+	})
+}
+
+// ask uses every part of a condition that was accepted.
+func ask(t *testing.T, c *config.Condition, value string) {
+	t.Helper()
+	if c.String() == "" || c.Pos.Line == 0 {
+		t.Errorf("a condition that does not print, or has no place: %#v", c)
+	}
+	switch c.Kind {
+	case config.Tag:
+		if c.MatchTag(value, true) && c.MatchTag(value, false) && c.Test != config.Exists {
+			t.Errorf("%s holds with the tag and without", c)
+		}
+	case config.Is:
+		switch c.Fact {
+		case config.MultiRegion:
+		case config.CreatedBefore, config.CreatedAfter:
+			if c.MatchCreated(c.Date) == (c.Fact == config.CreatedBefore) {
+				t.Errorf("%s and a key of that moment", c)
+			}
+		default:
+			c.MatchText(value)
+		}
+	case config.All, config.Any, config.Not:
+		if len(c.Children) == 0 {
+			t.Errorf("%s has no parts", c)
+		}
+	}
+	for _, child := range c.Children {
+		ask(t, child, value)
+	}
+}
+
+func onlyKnownWords(t *testing.T, n *yaml.Node) {
+	t.Helper()
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && !slices.Contains(words, child.Value) {
+			t.Errorf("the unknown word %q was accepted", child.Value)
+		}
+		onlyKnownWords(t, child)
 	}
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -141,6 +143,34 @@ func (g *Glob) Match(s string) bool {
 		item++
 	}
 	return item == len(g.items)
+}
+
+// MayBegin says whether the pattern may fit a text that begins so: if there is a
+// way through it that takes the whole beginning.
+func (g *Glob) MayBegin(beginning string) bool {
+	at := map[int]bool{0: true} // the items that may come next
+	for _, r := range beginning {
+		next := map[int]bool{}
+		for i := range len(g.items) {
+			switch item := &g.items[i]; {
+			case !at[i]:
+			case item.kind == globRun:
+				next[i], at[i+1] = true, true
+			case item.matches(r):
+				next[i+1] = true
+			}
+		}
+		at = next
+	}
+	return len(at) > 0
+}
+
+// spelledWith says whether each character that the pattern asks for literally is
+// one of these.
+func (g *Glob) spelledWith(letters string) bool {
+	return !slices.ContainsFunc(g.items, func(i globItem) bool {
+		return i.kind == globLiteral && !strings.ContainsRune(letters, i.literal)
+	})
 }
 
 func (g *Glob) String() string { return g.text }

@@ -17,6 +17,10 @@ func (d *decoder) regexPattern(n *yaml.Node, where string, c *Condition) bool {
 		return false
 	}
 	r, err := compileRegex(pattern)
+	if errors.Is(err, errRegexSize) {
+		d.fail(n, "bad-regex", "%s %s takes more than %d steps for one character, counts such as {100} written out; use smaller counts, or * and +", where, shown(pattern), maxSteps)
+		return false
+	}
 	if err == nil {
 		c.regex = r
 		return true
@@ -49,11 +53,40 @@ func compileRegex(pattern string) (*regexp.Regexp, error) {
 	if err != nil {
 		return nil, err
 	}
+	if steps(tree) > maxSteps {
+		return nil, errRegexSize
+	}
 	r, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 	if err != nil { // \Q without \E would quote the end of the group too
 		r, err = regexp.Compile(`\A(?:` + tree.String() + `)\z`)
 	}
 	return r, err
+}
+
+// maxSteps bounds the program of a pattern. RE2 takes time in proportion to the
+// program and the value, so that only a huge program could be slow, and only
+// counted repetitions make one huge: without any, maxRegex characters stay below.
+const maxSteps = 2*maxRegex + 2
+
+var errRegexSize = errors.New("the pattern is too large")
+
+// steps is the size of the program that a pattern becomes, counts written out.
+func steps(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += steps(sub)
+	}
+	switch re.Op {
+	case syntax.OpRepeat:
+		times := max(re.Max, re.Min+1) // Max is -1 for no end
+		n = (n-1)*times + times - re.Min
+	case syntax.OpCapture:
+		n++
+	}
+	return n
 }
 
 // mistake is the byte at which a pattern is wrong. The parser only says with

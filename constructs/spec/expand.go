@@ -25,8 +25,11 @@ const (
 type Watch struct {
 	Operations []Operation // sorted; for the anomaly alarms
 	Anomalies  []Anomaly
-	Thresholds []Threshold
-	Actions    Actions
+	// PerOperation replaces Anomalies for single operations; an empty list means
+	// none.
+	PerOperation map[Operation][]Anomaly
+	Thresholds   []Threshold
+	Actions      Actions
 	// Detectors says whether detectors are declared ("managed") or left to
 	// CloudWatch, which makes them when it first evaluates the alarm.
 	Detectors bool
@@ -56,12 +59,17 @@ func Expand(k Key, w Watch, n Names) []Unit {
 		units = append(units, Unit{ID: n.Unit(k, ops), Key: k, Operations: ops})
 		return &units[len(units)-1]
 	}
-	if len(w.Anomalies) > 0 {
-		for i := range w.Operations {
-			u := at(w.Operations[i : i+1 : i+1])
-			for _, a := range w.Anomalies {
-				u.addAnomaly(a, w, n)
-			}
+	for i, op := range w.Operations {
+		anomalies := w.Anomalies
+		if own, differs := w.PerOperation[op]; differs {
+			anomalies = own
+		}
+		if len(anomalies) == 0 {
+			continue
+		}
+		u := at(w.Operations[i : i+1 : i+1])
+		for _, a := range anomalies {
+			u.addAnomaly(a, w, n)
 		}
 	}
 	for _, t := range w.Thresholds {

@@ -61,33 +61,50 @@ const (
 // unknown pair is a reason not to watch, never a failure. Source: the tables
 // under "Key spec reference" in the KMS Developer Guide.
 func Applicable(usage, keySpec string) ([]Operation, bool) {
+	ops := applicable(usage, keySpec)
+	return slices.Clone(ops), ops != nil
+}
+
+// IsKnown says whether Applicable knows the pair.
+func IsKnown(usage, keySpec string) bool { return applicable(usage, keySpec) != nil }
+
+var (
+	encryptDecrypt = []Operation{Decrypt, Encrypt}
+	symmetric      = []Operation{
+		Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair,
+		GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext,
+	}
+	signVerify        = []Operation{Sign, Verify}
+	generateVerifyMac = []Operation{GenerateMac, VerifyMac}
+	keyAgreement      = []Operation{DeriveSharedSecret}
+)
+
+// applicable is one of the lists above, or nil.
+func applicable(usage, keySpec string) []Operation {
 	switch usage {
 	case UsageEncryptDecrypt:
 		switch {
 		case keySpec == SpecSymmetricDefault:
-			return []Operation{
-				Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyPair,
-				GenerateDataKeyPairWithoutPlaintext, GenerateDataKeyWithoutPlaintext,
-			}, true
+			return symmetric
 		case isRSA(keySpec) || keySpec == "SM2":
-			return []Operation{Decrypt, Encrypt}, true
+			return encryptDecrypt
 		}
 	case UsageSignVerify:
 		if isRSA(keySpec) || isNISTCurve(keySpec) || slices.Contains([]string{
 			"ECC_SECG_P256K1", "ECC_NIST_EDWARDS25519", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "SM2",
 		}, keySpec) {
-			return []Operation{Sign, Verify}, true
+			return signVerify
 		}
 	case UsageGenerateVerifyMac:
 		if slices.Contains([]string{"HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"}, keySpec) {
-			return []Operation{GenerateMac, VerifyMac}, true
+			return generateVerifyMac
 		}
 	case UsageKeyAgreement:
 		if isNISTCurve(keySpec) || keySpec == "SM2" {
-			return []Operation{DeriveSharedSecret}, true
+			return keyAgreement
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // Core is Applicable without the two data key pair operations, which few keys

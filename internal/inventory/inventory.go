@@ -64,6 +64,9 @@ type Tag struct{ Key, Value string }
 type Alias struct {
 	Name    string // with "alias/"
 	Created time.Time
+	// Updated is when it was last pointed to this key (LastUpdatedDate of
+	// "AliasListEntry", KMS API Reference); zero when unknown.
+	Updated time.Time
 }
 
 // Tag returns the value of the tag and whether the key has it.

@@ -22,13 +22,19 @@ const (
 // result must not be used by two goroutines at once.
 func Need(rules []config.Rule) inventory.Need {
 	e := New(rules)
-	return inventory.Need{Filters: filters(rules), Describe: e.describes, ByTags: true}
+	byTags := !slices.ContainsFunc(e.subjects, func(s *subject) bool { return s.fact == config.Alias })
+	return inventory.Need{Filters: filters(rules), Describe: e.describes, ByTags: byTags}
 }
 
 // describes says whether the key's description decides anything: if a rule
-// watches the key, and if nobody can say because its tags may not be read.
+// watches the key, and if nobody can say because its tags may not be read or
+// because a rule asks for what only the description tells.
 func (e *Engine) describes(k *inventory.Key) bool {
-	return !k.TagsOmitted && (k.TagsUnreadable() || e.ask(k, false).Status == Watched)
+	if k.TagsOmitted {
+		return false
+	}
+	d, open := e.ask(k, false)
+	return k.TagsUnreadable() || open || d.Status == Watched
 }
 
 // filters are alternatives so that every key that a rule matches fits one of
@@ -70,7 +76,7 @@ func alternatives(c *config.Condition) ([]inventory.TagFilter, bool) {
 	case config.All:
 		return conjunction(c.Children)
 	}
-	return nil, false // every key, or a "not"
+	return nil, false // every key, a "not", or a fact
 }
 
 // leaf is the filter of one tag. Patterns and lists that are too long become

@@ -63,6 +63,9 @@ func TestPushdown(t *testing.T) {
 		"not at the top":                    {`{not: {tag: a, equals: x}}`, nil},
 		"any with a not":                    {`{any: [{tag: a, equals: x}, {not: {tag: b, equals: y}}]}`, nil},
 		"all of what has no filter":         {`{all: [{not: {tag: a, equals: x}}, {tag: b, exists: false}]}`, nil},
+		"a fact":                            {`{usage: {equals: SIGN_VERIFY}}`, nil},
+		"an alias":                          {`{any: [{tag: a, equals: x}, {alias: {glob: "alias/pay*"}}]}`, nil},
+		"all, a fact and a tag":             {`{all: [{usage: {equals: SIGN_VERIFY}}, {tag: a, equals: x}]}`, []inventory.TagFilter{{tag("a", "x")}}},
 		"one rule of several without":       {"{tag: a, equals: x}\n{tag: b, exists: false}", nil},
 		"more alternatives than are useful": {"{tag: " + strings.Join(letters(11), ", exists: true}\n{tag: ") + ", exists: true}", nil},
 	} {
@@ -143,7 +146,7 @@ func TestFiltersAreWithinTheLimitsOfAWS(t *testing.T) {
 func TestPushdownChangesNoDecision(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(20261123, 1))
-	pushed, omitted, undescribed, watched := 0, 0, 0, 0
+	pushed, omitted, undescribed, watched, unreadable := 0, 0, 0, 0, 0
 	for range 400 {
 		set := ruleSet(t, randomRules(r))
 		need, full, part := rules.Need(set), rules.New(set), rules.New(set)
@@ -151,26 +154,28 @@ func TestPushdownChangesNoDecision(t *testing.T) {
 			pushed++
 		}
 		for range 60 {
-			tags := randomTags(r)
-			k := randomKey(r, tags)
-			reduced := reduce(k, need, tags)
+			k := randomKey(r)
+			reduced := reduce(k, need)
 			want, got := full.Decide(k), part.Decide(reduced)
 			if got.Status != want.Status || !slices.Equal(got.Rules, want.Rules) {
-				t.Fatalf("tags %v, filters %v: %+v on %+v; in full %+v on %+v", tags, need.Filters, got, reduced, want, k)
+				t.Fatalf("filters %v: %+v on %+v; in full %+v on %+v", need.Filters, got, reduced, want, k)
 			}
 			if reduced.TagsOmitted {
 				omitted++
 			}
-			if !reduced.Described && !reduced.TagsOmitted {
+			if !reduced.Described && !reduced.TagsOmitted && k.Described {
 				undescribed++
 			}
 			if want.Status == rules.Watched {
 				watched++
 			}
+			if want.Status == rules.Unreadable {
+				unreadable++
+			}
 		}
 	}
-	t.Logf("%d of 400 rule sets are pushed down; %d keys without tags, %d without description, %d watched", pushed, omitted, undescribed, watched)
-	if pushed < 100 || omitted < 500 || undescribed < 500 || watched < 2000 {
+	t.Logf("%d of 400 rule sets are pushed down; %d keys without tags, %d without description, %d watched, %d unreadable", pushed, omitted, undescribed, watched, unreadable)
+	if pushed < 100 || omitted < 500 || undescribed < 500 || watched < 2000 || unreadable < 500 {
 		t.Error("the generator is lopsided")
 	}
 }
@@ -193,31 +198,34 @@ func randomRules(r *rand.Rand) string {
 }
 
 // randomKey is a key as a full reading has it.
-func randomKey(r *rand.Rand, tags map[string]string) *inventory.Key {
-	k := keyWith(tags)
-	k.Described = true
+func randomKey(r *rand.Rand) *inventory.Key {
+	w := randomWorld(r)
+	for w.facts == nil && !w.denied { // a full reading asks
+		w = randomWorld(r)
+	}
+	k := w.key()
 	switch r.IntN(12) {
 	case 0:
-		k.State = "PendingDeletion"
-	case 1:
 		k.Spec = "ML_KEM_768"
-	case 2:
-		*k = inventory.Key{ARN: k.ARN, Tags: k.Tags, Unreadable: "kms:DescribeKey: AccessDeniedException"}
-	case 3:
+	case 1:
 		k.Manager, k.Tags = "AWS", nil
-	case 4:
-		*k = inventory.Key{ARN: k.ARN, Tags: k.Tags, Gone: true}
+	case 2:
+		*k = inventory.Key{ARN: k.ARN, ID: k.ID, Aliases: k.Aliases, Tags: k.Tags, Gone: true}
 	}
 	return k
 }
 
 // reduce is what a reader does for the need.
-func reduce(k *inventory.Key, need inventory.Need, tags map[string]string) *inventory.Key {
-	out := &inventory.Key{ARN: k.ARN, Tags: k.Tags}
-	if len(k.Tags) == 0 {
-		tags = nil
+func reduce(k *inventory.Key, need inventory.Need) *inventory.Key {
+	out := &inventory.Key{ARN: k.ARN, ID: k.ID, Aliases: k.Aliases, Tags: k.Tags}
+	tags := map[string]string{}
+	for _, t := range k.Tags {
+		tags[t.Key] = t.Value
 	}
-	if need.Filters != nil && !fits(need.Filters, tags) {
+	switch {
+	case k.TagsUnreadable(): // learnt before anything is described
+		out.Unreadable = k.Unreadable
+	case need.Filters != nil && !fits(need.Filters, tags):
 		out.TagsOmitted, out.Tags = true, nil
 	}
 	if need.Describe(out) {
@@ -226,4 +234,34 @@ func reduce(k *inventory.Key, need inventory.Need, tags map[string]string) *inve
 		return &described
 	}
 	return out
+}
+
+// What the reader may leave out, and when it may ask.
+func TestNeedOfFacts(t *testing.T) {
+	t.Parallel()
+	for match, want := range map[string]struct{ byTags, describe bool }{
+		`{tag: team, equals: pay}`:            {true, false},
+		`{alias: {glob: "alias/*"}}`:          {false, false},
+		`{not: {alias: {equals: alias/pay}}}`: {false, true},
+		`{keyId: {glob: "mrk-*"}}`:            {true, false},
+		`{usage: {equals: SIGN_VERIFY}}`:      {true, true},
+		`{multiRegion: false}`:                {true, true},
+		`{createdAfter: 2026-01-31}`:          {true, true},
+		// The tag decides, so nobody need know the rest.
+		`{all: [{state: {equals: Enabled}}, {tag: team, equals: pay}]}`:                    {true, false},
+		`{any: [{state: {equals: Enabled}}, {tag: team, exists: false}]}`:                  {true, true},
+		`{all: [{state: {equals: Enabled}}, {alias: {equals: alias/pay}}]}`:                {false, false},
+		`{not: {any: [{state: {equals: Enabled}}, {not: {tag: team, equals: payments}}]}}`: {true, false},
+	} {
+		need := rules.Need(ruleSet(t, "  - {name: r, match: "+match+", watch: true}\n"))
+		k := &inventory.Key{ARN: "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", ID: "1234abcd-12ab-34cd-56ef-1234567890ab", Tags: []inventory.Tag{{Key: "team", Value: "dev"}}}
+		if got := need.Describe(k); need.ByTags != want.byTags || got != want.describe {
+			t.Errorf("%s: by tags %v, describe %v; want %+v", match, need.ByTags, got, want)
+		}
+	}
+	// A key that is taken before anything unknown is asked for is out of scope.
+	need := rules.Need(ruleSet(t, "  - {name: a, match: {tag: env, equals: dev}, watch: false}\n  - {name: b, match: {usage: {equals: SIGN_VERIFY}}, watch: false}\n"))
+	if need.Describe(key("env=dev")) || !need.Describe(&inventory.Key{}) {
+		t.Error("the description is needed where a rule asks for it, and only there")
+	}
 }

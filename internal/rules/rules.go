@@ -2,12 +2,13 @@
 // that matches ends it unless it says continue. Every key gets an answer with a
 // reason.
 //
-// The rules are asked first, by tags alone. Only of a key that a rule watches it
-// is then asked whether it can have alarms: an AWS managed key, a key pending
-// deletion, of an unknown spec, or one that may not be described cannot. A key
-// that no rule takes is unmatched whatever it is, and nobody need describe it.
-// Only where the tags themselves may not be read is nothing known: such a key is
-// unreadable, unless its description shows that it can have no alarms anyway.
+// The rules are asked first, by tags and by what they ask for. Only of a key that a
+// rule watches it is then asked whether it can have alarms: an AWS managed key, a
+// key pending deletion, of an unknown spec, or one that may not be described
+// cannot. A key that no rule takes is unmatched whatever it is, and nobody need
+// describe it. Where the tags may not be read, or a rule asks for a fact of a key
+// that may not be described, the answer may hang on what is unknown: such a key
+// is unreadable, unless what is known shows that it can have no alarms anyway.
 //
 // It does not know what a rule makes (internal/plan does) and reads nothing.
 // Start reading at [Engine.Decide]; [Engine.Explain] is the same walk with a
@@ -16,7 +17,6 @@ package rules
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"keywatch/config"
@@ -30,6 +30,7 @@ type Status string
 const (
 	Watched     Status = "watched"
 	OutOfScope  Status = "out-of-scope" // a rule says watch: false
+	Excepted    Status = "excepted"
 	Unmatched   Status = "unmatched"
 	Unreadable  Status = "unreadable"
 	NotEligible Status = "not-eligible"
@@ -42,7 +43,7 @@ type Decision struct {
 	// with OutOfScope, the one that says so.
 	Rules []int
 	// Matched are the indexes of the rules that would watch a key that is not
-	// eligible or unreadable, by the tags that are known of it.
+	// eligible or unreadable, by what is known of it.
 	Matched []int
 	// UnknownSpec says that the key is not eligible because keywatch does not
 	// know what keys of its usage and spec can do.
@@ -72,68 +73,26 @@ type LeafTrace struct {
 // Engine is a compiled rule set. It is not safe for concurrent use: it reuses
 // its working memory from key to key.
 type Engine struct {
-	rules []config.Rule
-	match []node
-	alone [][]int  // each rule's index as a list, for the keys it decides alone
-	slots []string // the tag keys that any rule looks at, sorted
-	seen  []seen   // the current key's values, by slot
+	rules    []config.Rule
+	match    []node
+	alone    [][]int // each rule's index as a list, for the keys it decides alone
+	subjects []*subject
+	key      *inventory.Key // the current one
+	// How many leaves were looked at, and how many of them had to compare: tests
+	// hold that neither grows faster than keys and rules.
+	looked, compared int
 }
-
-type seen struct {
-	value   string
-	present bool
-}
-
-// node is a condition with its tag key replaced by a slot.
-type node struct {
-	kind     config.ConditionKind
-	children []node
-	leaf     *config.Condition
-	slot     int
-	// known remembers what a pattern said of a value: few values are many.
-	known map[string]bool
-}
-
-// maxKnown bounds what a pattern remembers.
-const maxKnown = 4096
 
 // New compiles rules.
 func New(rules []config.Rule) *Engine {
 	e := &Engine{rules: rules}
-	for _, r := range rules {
-		e.collect(r.Match)
-	}
-	slices.Sort(e.slots)
-	e.slots = slices.Compact(e.slots)
-	e.seen = make([]seen, len(e.slots))
+	places := map[string]node{}
 	for i, r := range rules {
-		e.match = append(e.match, e.compile(r.Match))
+		e.match = append(e.match, e.compile(r.Match, places))
 		e.alone = append(e.alone, []int{i})
 	}
+	e.ready()
 	return e
-}
-
-func (e *Engine) collect(c *config.Condition) {
-	if c.Kind == config.Tag {
-		e.slots = append(e.slots, c.Tag)
-	}
-	for _, child := range c.Children {
-		e.collect(child)
-	}
-}
-
-func (e *Engine) compile(c *config.Condition) node {
-	n := node{kind: c.Kind, leaf: c}
-	if c.Kind == config.Tag {
-		n.slot, _ = slices.BinarySearch(e.slots, c.Tag)
-		if c.Test == config.Regex || c.Test == config.GlobOf {
-			n.known = map[string]bool{}
-		}
-	}
-	for _, child := range c.Children {
-		n.children = append(n.children, e.compile(child))
-	}
-	return n
 }
 
 // Decide says what becomes of a key.
@@ -143,22 +102,26 @@ func (e *Engine) Decide(k *inventory.Key) Decision { return e.walk(k, false) }
 func (e *Engine) Explain(k *inventory.Key) Decision { return e.walk(k, true) }
 
 // walk asks the rules first and the key's description after that, and only if a
-// rule watches the key: nobody need describe the others.
+// rule watches the key, or may: nobody need describe the others.
 func (e *Engine) walk(k *inventory.Key, trace bool) Decision {
 	if k.TagsOmitted {
 		return unmatched(k, nil)
 	}
-	d := e.ask(k, trace)
-	if d.Status != Watched && !k.TagsUnreadable() {
+	d, open := e.ask(k, trace)
+	if d.Status != Watched && !open {
 		return d
 	}
-	if out := ineligible(k); out.Status != "" {
-		if out.Trace = d.Trace; d.Status == Watched {
-			out.Matched = d.Rules
-		}
-		return out
+	out := ineligible(k)
+	if open && (out.Status == "" || out.UnknownSpec) {
+		out = Decision{Status: Unreadable, Reason: "the rules ask for what is not known of the key"}
 	}
-	return d
+	if out.Status == "" {
+		return d
+	}
+	if out.Trace = d.Trace; d.Status == Watched {
+		out.Matched = d.Rules
+	}
+	return out
 }
 
 func unmatched(k *inventory.Key, trace []RuleTrace) Decision {
@@ -170,18 +133,21 @@ func unmatched(k *inventory.Key, trace []RuleTrace) Decision {
 }
 
 // ask walks through the rules: the answer is Watched, OutOfScope or Unmatched.
-func (e *Engine) ask(k *inventory.Key, trace bool) Decision {
+// It is open if the walk had to end at a rule that hangs on something unknown.
+func (e *Engine) ask(k *inventory.Key, trace bool) (d Decision, open bool) {
 	e.look(k)
-	var d Decision
 	for i := range e.rules {
-		r := &e.rules[i]
-		matched := e.match[i].eval(e.seen)
+		said := e.eval(&e.match[i])
 		if trace {
-			d.Trace = append(d.Trace, e.trace(i, matched))
+			d.Trace = append(d.Trace, e.trace(i, said))
 		}
-		if !matched {
+		if said == no {
 			continue
 		}
+		if open = said == unknown; open {
+			break
+		}
+		r := &e.rules[i]
 		if !r.Watch {
 			if len(d.Rules) == 0 {
 				d.Status, d.Rules = OutOfScope, e.alone[i]
@@ -198,10 +164,10 @@ func (e *Engine) ask(k *inventory.Key, trace bool) Decision {
 			break
 		}
 	}
-	if d.Status == "" {
-		return unmatched(k, d.Trace)
+	if d.Status == "" && !open {
+		d = unmatched(k, d.Trace)
 	}
-	return d
+	return d, open
 }
 
 // ineligible says why a key that a rule watches, or might, has no alarms; the
@@ -217,106 +183,29 @@ func ineligible(k *inventory.Key) Decision {
 	case k.Unreadable != "":
 		return Decision{Status: Unreadable, Reason: k.Unreadable}
 	}
-	if _, known := spec.Applicable(k.Usage, k.Spec); !known {
+	if !spec.IsKnown(k.Usage, k.Spec) {
 		reason := fmt.Sprintf("keywatch does not know the operations of key usage %q with key spec %q", k.Usage, k.Spec)
 		return Decision{Status: NotEligible, UnknownSpec: true, Reason: reason}
 	}
 	return Decision{}
 }
 
-// look puts the key's values into their slots; both sides are sorted.
-func (e *Engine) look(k *inventory.Key) {
-	t := 0
-	for s, key := range e.slots {
-		for t < len(k.Tags) && k.Tags[t].Key < key {
-			t++
-		}
-		if t < len(k.Tags) && k.Tags[t].Key == key {
-			e.seen[s] = seen{k.Tags[t].Value, true}
-		} else {
-			e.seen[s] = seen{}
-		}
-	}
-}
-
-func (n *node) eval(values []seen) bool {
-	switch n.kind {
-	case config.Every:
-		return true
-	case config.All:
-		for i := range n.children {
-			if !n.children[i].eval(values) {
-				return false
-			}
-		}
-		return true
-	case config.Any:
-		for i := range n.children {
-			if n.children[i].eval(values) {
-				return true
-			}
-		}
-		return false
-	case config.Not:
-		return !n.children[0].eval(values)
-	}
-	v := values[n.slot]
-	if n.known == nil || !v.present {
-		return n.leaf.MatchTag(v.value, v.present)
-	}
-	ok, found := n.known[v.value]
-	if !found {
-		ok = n.leaf.MatchTag(v.value, true)
-		if len(n.known) < maxKnown {
-			n.known[v.value] = ok
-		}
-	}
-	return ok
-}
-
-func (e *Engine) trace(i int, matched bool) RuleTrace {
+func (e *Engine) trace(i int, said answer) RuleTrace {
 	r := &e.rules[i]
-	t := RuleTrace{Rule: r.Name, Matched: matched}
+	t := RuleTrace{Rule: r.Name, Matched: said == yes}
 	switch {
-	case matched && !r.Watch:
+	case said == unknown:
+		t.Note = "this hangs on what is unknown; no later rule is asked"
+	case said == no:
+	case !r.Watch:
 		t.Note = "watch: false; no later rule is asked"
-	case matched && r.Continue:
+	case r.Continue:
 		t.Note = "continue: true; later rules are asked too"
-	case matched:
+	default:
 		t.Note = "the first match decides; no later rule is asked"
 	}
 	e.leaves(&e.match[i], &t.Leaves)
 	return t
-}
-
-func (e *Engine) leaves(n *node, to *[]LeafTrace) {
-	switch n.kind {
-	case config.Every:
-		*to = append(*to, LeafTrace{Condition: "every key", Saw: "a key", OK: true})
-	case config.Tag:
-		v := e.seen[n.slot]
-		*to = append(*to, LeafTrace{Condition: n.leaf.String(), Saw: sawTag(n.leaf.Tag, v), OK: n.eval(e.seen)})
-	case config.Not:
-		// Read with its "not", as a leaf that holds or does not.
-		if child := &n.children[0]; child.kind == config.Tag {
-			v := e.seen[child.slot]
-			*to = append(*to, LeafTrace{Condition: n.leaf.String(), Saw: sawTag(child.leaf.Tag, v), OK: n.eval(e.seen)})
-			return
-		}
-		*to = append(*to, LeafTrace{Condition: n.leaf.String(), Saw: "see the parts", OK: n.eval(e.seen)})
-		e.leaves(&n.children[0], to)
-	default:
-		for i := range n.children {
-			e.leaves(&n.children[i], to)
-		}
-	}
-}
-
-func sawTag(key string, v seen) string {
-	if !v.present {
-		return "no tag " + config.Readable(key)
-	}
-	return fmt.Sprintf("%s=%q", config.Readable(key), v.value)
 }
 
 // Names joins the names of rules, for a reader.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -124,6 +125,110 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+const facts = `
+  - {name: old, match: {createdBefore: 2026-01-31}, watch: false}
+  - {name: audit, match: {tag: audit, exists: true}, continue: true}
+  - {name: sign, match: {all: [{tag: team, equals: pay}, {usage: {in: [SIGN_VERIFY, KEY_AGREEMENT]}}]}}
+  - {name: legacy, match: {alias: {glob: "alias/legacy/*"}}}
+`
+
+// What a rule asks for and nobody knows of a key decides nothing, and the key is
+// never quietly unmatched.
+func TestDecisionsOnFacts(t *testing.T) {
+	engine := rules.New(ruleSet(t, facts))
+	const denied, hidden = "kms:DescribeKey: AccessDeniedException", "kms:ListResourceTags: AccessDeniedException"
+	made := func(at string) func(k *inventory.Key) {
+		return func(k *inventory.Key) {
+			var err error
+			if k.Created, err = time.Parse(time.RFC3339, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	recent := made("2026-01-31T00:00:00Z")
+	alias := func(k *inventory.Key) { k.Aliases = []inventory.Alias{{Name: "alias/x"}, {Name: "alias/legacy/x"}} }
+	undescribed := func(k *inventory.Key) { *k = inventory.Key{ARN: k.ARN, Tags: k.Tags, Aliases: k.Aliases} }
+	deny := func(k *inventory.Key) { undescribed(k); k.Unreadable = denied }
+	unmatched := rules.Decision{Status: rules.Unmatched, Reason: "no rule matches"}
+	old := rules.Decision{Status: rules.OutOfScope, Rules: []int{0}, Reason: `rule "old" says watch: false`}
+	for name, c := range map[string]struct {
+		key    *inventory.Key
+		change []func(*inventory.Key)
+		want   rules.Decision
+	}{
+		"made a moment before that day":        {key("team=pay"), []func(*inventory.Key){made("2026-01-30T23:59:59Z")}, old},
+		"made as that day begins":              {key("team=dev"), []func(*inventory.Key){recent}, unmatched},
+		"of another usage":                     {key("team=pay"), []func(*inventory.Key){recent}, unmatched},
+		"of that usage":                        {key("team=pay"), []func(*inventory.Key){recent, func(k *inventory.Key) { k.Usage, k.Spec = "SIGN_VERIFY", "RSA_2048" }}, rules.Decision{Status: rules.Watched, Rules: []int{2}}},
+		"one of two aliases":                   {key(), []func(*inventory.Key){recent, alias}, rules.Decision{Status: rules.Watched, Rules: []int{3}}},
+		"may not be described":                 {key(), []func(*inventory.Key){deny}, rules.Decision{Status: rules.Unreadable, Reason: denied}},
+		"nobody described it":                  {key(), []func(*inventory.Key){undescribed}, rules.Decision{Status: rules.Unreadable, Reason: "the rules ask for what is not known of the key"}},
+		"no date, though described":            {key(), nil, rules.Decision{Status: rules.Unreadable, Reason: "the rules ask for what is not known of the key"}},
+		"gone":                                 {key(), []func(*inventory.Key){undescribed, func(k *inventory.Key) { k.Gone = true }}, rules.Decision{Status: rules.NotEligible, Reason: "the key was deleted while the inventory was read"}},
+		"AWS managed, which nobody describes":  {key(), []func(*inventory.Key){undescribed, func(k *inventory.Key) { k.Manager = "AWS" }}, rules.Decision{Status: rules.NotEligible, Reason: "an AWS managed key: keywatch watches customer managed keys"}},
+		"tags unreadable, and a fact decides":  {key(), []func(*inventory.Key){made("2026-01-30T00:00:00Z"), func(k *inventory.Key) { k.Unreadable = hidden }}, old},
+		"tags unreadable, and a tag is next":   {key(), []func(*inventory.Key){recent, alias, func(k *inventory.Key) { k.Unreadable = hidden }}, rules.Decision{Status: rules.Unreadable, Reason: hidden}},
+		"its tags are known, but not its date": {key("audit=x"), []func(*inventory.Key){deny}, rules.Decision{Status: rules.Unreadable, Reason: denied}},
+	} {
+		for _, change := range c.change {
+			change(c.key)
+		}
+		if diff := cmp.Diff(c.want, engine.Decide(c.key)); diff != "" {
+			t.Errorf("%s: decision (-want +got):\n%s", name, diff)
+		}
+	}
+	// A rule that goes on, then one that hangs on the usage.
+	later := rules.New(ruleSet(t, facts)[1:])
+	if diff := cmp.Diff(rules.Decision{Status: rules.Unreadable, Reason: denied, Matched: []int{0}}, later.Decide(with(key("audit=x", "team=pay"), deny))); diff != "" {
+		t.Errorf("decision (-want +got):\n%s", diff)
+	}
+}
+
+func TestTraceOfFacts(t *testing.T) {
+	engine := rules.New(ruleSet(t, `
+  - name: all
+    match:
+      any:
+        - {alias: {equals: alias/x}}
+        - {keyId: {glob: "mrk-*"}}
+        - {usage: {equals: SIGN_VERIFY}}
+        - {multiRegion: true}
+        - {not: {createdBefore: 2026-01-31}}
+        - {tag: team, exists: true}
+  - {name: last, match: every}
+`))
+	k := with(key(), func(k *inventory.Key) {
+		k.ID, k.Created = "1234abcd-12ab-34cd-56ef-1234567890ab", time.Date(2026, 1, 30, 12, 0, 0, 0, time.UTC)
+		k.Aliases = []inventory.Alias{{Name: "alias/a"}, {Name: "alias/b"}}
+	})
+	saw := func(k *inventory.Key) (out []string) {
+		for _, l := range engine.Explain(k).Trace[0].Leaves {
+			out = append(out, l.Saw)
+		}
+		return out
+	}
+	want := []string{"alias/a, alias/b", "keyId 1234abcd-12ab-34cd-56ef-1234567890ab", "usage ENCRYPT_DECRYPT", "multiRegion false", "created 2026-01-30T12:00:00Z", "no tag team"}
+	if diff := cmp.Diff(want, saw(k)); diff != "" {
+		t.Errorf("a described key (-want +got):\n%s", diff)
+	}
+	*k = inventory.Key{ID: k.ID, Unreadable: "kms:DescribeKey: AccessDeniedException"}
+	const unknown = "unknown: the key may not be described"
+	if diff := cmp.Diff([]string{"no alias", want[1], unknown, unknown, unknown, "no tag team"}, saw(k)); diff != "" {
+		t.Errorf("one that may not be described (-want +got):\n%s", diff)
+	}
+	if trace := engine.Explain(k).Trace; len(trace) != 1 || trace[0].Matched || trace[0].Note != "this hangs on what is unknown; no later rule is asked" {
+		t.Errorf("trace %+v", trace)
+	}
+	k.Unreadable = ""
+	if got := saw(k)[2]; got != "unknown: the key was not described" {
+		t.Errorf("a key that nobody described: %q", got)
+	}
+	k.Unreadable = inventory.ReasonTags + "AccessDeniedException"
+	if got := saw(k)[5]; got != "unknown: the key's tags may not be read" {
+		t.Errorf("tags that may not be read: %q", got)
+	}
+}
+
 // The engine keeps working memory between keys; nothing of one key may be left
 // for the next.
 func TestDecisionsDoNotDependOnTheKeyBefore(t *testing.T) {
@@ -221,6 +326,11 @@ func TestPatternMemoryDoesNotChangeAnswers(t *testing.T) {
   - {name: present, match: {tag: t, regex: ".*"}}
 `))
 	const values = 10_000 // more than twice what is remembered
+	defer func() {
+		if got := engine.Remembered(); got != 4096 {
+			t.Errorf("%d values of one tag are remembered, want 4,096", got)
+		}
+	}()
 	for round := range 2 {
 		for i := range values {
 			n := i
