@@ -149,8 +149,7 @@ func grouped(keys []*Key) string {
 	best, top, most := "", []string(nil), 0
 	for _, tag := range slices.Sorted(maps.Keys(values)) {
 		of := values[tag]
-		frequent := slices.SortedFunc(maps.Keys(of), func(a, b string) int { return cmp.Or(cmp.Compare(of[b], of[a]), cmp.Compare(a, b)) })
-		frequent = frequent[:min(mostGroups, len(frequent))]
+		frequent := mostFrequent(of)
 		n := 0
 		for _, v := range frequent {
 			n += of[v]
@@ -186,6 +185,22 @@ func grouped(keys []*Key) string {
 		parts = append(parts, fmt.Sprintf("%d without any tag", untagged))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// mostFrequent are the values of most keys, without sorting those of a tag that
+// each key has its own value of.
+func mostFrequent(of map[string]int) []string {
+	var top []string
+	order := func(a, b string) int { return cmp.Or(cmp.Compare(of[b], of[a]), cmp.Compare(a, b)) }
+	for v := range of {
+		if len(top) == mostGroups && order(v, top[mostGroups-1]) > 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(top, v, order)
+		top = slices.Insert(top, at, v)
+		top = top[:min(mostGroups, len(top))]
+	}
+	return top
 }
 
 // asked is what rules ask of one tag.
