@@ -247,21 +247,19 @@ func TestRulesThatNeverDecide(t *testing.T) {
 	}
 }
 
-// Conditions that are hard to prove end early, and a thousand rules in time.
+// A proof that would take 3^40 steps is given up.
 func TestProofsEnd(t *testing.T) {
 	t.Parallel()
-	hard := func(kind, inner ConditionKind) *Condition {
-		c := &Condition{Kind: kind}
-		for i := range 40 {
-			part := &Condition{Kind: inner}
-			for j := range 3 {
-				part.Children = append(part.Children, &Condition{Kind: Tag, Tag: fmt.Sprint(i, "-", j), Test: Equals, Values: []string{fmt.Sprint(kind)}})
-			}
-			c.Children = append(c.Children, part)
+	hard := &Condition{Kind: All}
+	for i := range 40 {
+		part := &Condition{Kind: Any}
+		for j := range 3 {
+			part.Children = append(part.Children, &Condition{Kind: Tag, Tag: fmt.Sprint(i, "-", j), Test: Equals, Values: []string{"a"}})
 		}
-		return c
+		hard.Children = append(hard.Children, part)
 	}
-	if proved, steps := implies(claimOf(hard(All, Any), false), claimOf(hard(Any, All), false)); proved || steps > 2*maxSteps {
+	other := &Condition{Kind: All, Children: slices.Concat(hard.Children[1:], hard.Children[:1])}
+	if proved, steps := implies(claimOf(hard, false), claimOf(other, false)); proved || steps > 2*maxSteps {
 		t.Errorf("proved: %v, in %d steps", proved, steps)
 	}
 }
