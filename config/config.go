@@ -176,6 +176,18 @@ type Exception struct {
 // ByAlias says that the exception names an alias and not a key.
 func (e *Exception) ByAlias() bool { return strings.HasPrefix(e.Key, "alias/") }
 
+// Until is the last day on which it excepts, in UTC.
+func (e *Exception) Until() string { return e.Expires.UTC().Add(-1).Format(time.DateOnly) }
+
+// In says whether the exception is for an account and region. An ARN names its
+// own.
+func (e *Exception) In(account, region string) bool {
+	if parts := strings.Split(e.Key, ":"); len(parts) > 4 && (parts[3] != region || parts[4] != account) {
+		return false
+	}
+	return e.Account == "" && e.Region == "" || e.Account == account && e.Region == region
+}
+
 // Level is what becomes of a finding.
 type Level string
 

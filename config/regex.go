@@ -18,7 +18,7 @@ func (d *decoder) regexPattern(n *yaml.Node, where string, c *Condition) bool {
 	}
 	r, err := compileRegex(pattern)
 	if errors.Is(err, errRegexSize) {
-		d.fail(n, "bad-regex", "%s %s takes more than %d steps for one character, counts such as {100} written out; use smaller counts, or * and +", where, shown(pattern), maxSteps)
+		d.fail(n, "bad-regex", "%s %s takes more than %d steps for one character, counts such as {100} written out; use smaller counts, or * and +", where, shown(pattern), maxProgram)
 		return false
 	}
 	if err == nil {
@@ -53,7 +53,7 @@ func compileRegex(pattern string) (*regexp.Regexp, error) {
 	if err != nil {
 		return nil, err
 	}
-	if steps(tree) > maxSteps {
+	if steps(tree) > maxProgram {
 		return nil, errRegexSize
 	}
 	r, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
@@ -63,10 +63,10 @@ func compileRegex(pattern string) (*regexp.Regexp, error) {
 	return r, err
 }
 
-// maxSteps bounds the program of a pattern. RE2 takes time in proportion to the
+// maxProgram bounds the program of a pattern. RE2 takes time in proportion to the
 // program and the value, so that only a huge program could be slow, and only
 // counted repetitions make one huge: without any, maxRegex characters stay below.
-const maxSteps = 2*maxRegex + 2
+const maxProgram = 2*maxRegex + 2
 
 var errRegexSize = errors.New("the pattern is too large")
 

@@ -48,22 +48,31 @@ func (d *decoder) rules(n *yaml.Node, c *Config) {
 	d.unreachable(c.Rules)
 }
 
-// unreachable remarks on rules behind one that ends the walk of every key. It
-// waits until there are no errors, which may be about just these rules.
+// unreachable remarks on rules behind one that ends the walk of every key, and on
+// those of which an earlier one takes all that they match. It waits until there
+// are no errors, which may be about just these rules.
 func (d *decoder) unreachable(rules []Rule) {
-	last := slices.IndexFunc(rules, func(r Rule) bool { return r.TakesAll() })
-	if last < 0 || last == len(rules)-1 || len(d.problems.Errors()) > 0 {
+	if len(d.problems.Errors()) > 0 {
 		return
 	}
-	more := ""
-	if n := len(rules) - last - 2; n > 0 {
-		more = fmt.Sprintf(" (nor are the %d after it)", n)
-		if n == 1 {
-			more = " (nor is the one after it)"
+	if last := slices.IndexFunc(rules, func(r Rule) bool { return r.TakesAll() }); last >= 0 && last < len(rules)-1 {
+		more := ""
+		if n := len(rules) - last - 2; n > 0 {
+			more = fmt.Sprintf(" (nor are the %d after it)", n)
+			if n == 1 {
+				more = " (nor is the one after it)"
+			}
+		}
+		d.problems.Warn(rules[last+1].Pos, "unreachable", "rule %q is never asked%s: rule %q in line %d matches every key and ends there; put that one last, or give it continue: true",
+			rules[last+1].Name, more, rules[last].Name, rules[last].Pos.Line)
+		rules = rules[:last+1]
+	}
+	for i, by := range takenBy(rules) {
+		if by >= 0 {
+			d.problems.Warn(rules[i].Pos, "unreachable", "rule %q never decides: rule %q in line %d matches every key that it matches, and ends there; put the narrower one first, or give the other continue: true",
+				rules[i].Name, rules[by].Name, rules[by].Pos.Line)
 		}
 	}
-	d.problems.Warn(rules[last+1].Pos, "unreachable", "rule %q is never asked%s: rule %q in line %d matches every key and ends there; put that one last, or give it continue: true",
-		rules[last+1].Name, more, rules[last].Name, rules[last].Pos.Line)
 }
 
 // ruleKeys is what a rule's mapping says, for the checks that look at its parts

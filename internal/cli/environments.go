@@ -110,34 +110,71 @@ type built struct {
 	plan   *plan.Plan
 }
 
-// asked is what a verb wants beside the plans.
+// depth is how much of the keys a verb wants to know.
+type depth int
+
+const (
+	asNeeded depth = iota // what decides about alarms
+	allTags               // the tags of the keys that no rule takes, too
+	traced                // everything, with the trace of each decision
+)
+
+func deeper(how depth, trace bool) depth {
+	if trace {
+		return traced
+	}
+	return how
+}
+
+// need is what to read for the rules.
+func (d depth) need(c *config.Config) inventory.Need {
+	need := rules.Need(c.Rules)
+	switch {
+	case d == traced: // an explanation shows what no rule asked for too
+		return inventory.Need{}
+	case d == allTags, fails(c.Findings, "unmatched"), fails(c.Findings, "tag-typo"):
+		need.Filters = nil
+	}
+	return need
+}
+
+// fails says whether a finding is an error.
+func fails(f config.Findings, code string) bool {
+	if level, named := f.Codes[code]; named {
+		return level == config.LevelFail
+	}
+	return f.All == config.LevelFail
+}
+
+// asked is what a verb wants to know.
 type asked struct {
-	trace   bool // every step of every decision
+	depth
 	compare bool // a snapshot is held against what is deployed
 }
 
 // build loads, reads and plans: what plan, explain, coverage and synth share.
-// Environments are read side by side. All failures are reported together, and
-// one of them fails the run: the others are not gone on with.
 func (w *World) build(ctx context.Context, o *options, a asked) ([]built, error) {
 	c, s, err := w.load(o)
 	if err != nil {
 		return nil, err
 	}
+	return w.plans(ctx, c, s, a)
+}
+
+// plans reads and plans the environments side by side. All failures are reported
+// together, and one of them fails the run: the others are not gone on with.
+func (w *World) plans(ctx context.Context, c *config.Config, s *settings, a asked) ([]built, error) {
 	spots, err := w.spots(c, s)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Inventory.Timeout)
 	defer cancel()
-	need := rules.Need(c.Rules)
-	if a.trace { // an explanation shows what no rule asked for too
-		need = inventory.Need{}
-	}
 	out := make([]built, len(spots))
 	blind := make([]bool, len(spots))
 	err = w.each(spots, func(w *World, i int) error {
-		in, err := w.inventoryFrom(ctx, c, spots[i], need)
+		// Each has its own: a need is not for two goroutines at once.
+		in, err := w.inventoryFrom(ctx, c, spots[i], a.need(c))
 		if err != nil {
 			return err
 		}
@@ -154,7 +191,7 @@ func (w *World) build(ctx context.Context, o *options, a asked) ([]built, error)
 			}
 		}
 		p := plan.Build(c, in.inventory, plan.Options{
-			Places: in.places, Deployed: in.deployed, Fill: w.Fill, Trace: a.trace,
+			Places: in.places, Deployed: in.deployed, Fill: w.Fill, Trace: a.depth == traced,
 			AllowRemoval: s.allowRemoval.in(account, region), Several: len(spots) > 1,
 		})
 		p.Problems = slices.Concat(c.Warnings, in.problems, p.Problems, in.unplaced(p))
@@ -165,7 +202,21 @@ func (w *World) build(ctx context.Context, o *options, a asked) ([]built, error)
 	if err == nil && slices.Contains(blind, true) {
 		w.note("notice", "there are no AWS credentials, so nothing was compared with the deployed stacks: the guards look at the snapshot alone (%salways makes this an error, %snever is silent)", switchCompare, switchCompare)
 	}
+	if err == nil && len(s.only) == 0 {
+		dangling(out)
+	}
 	return out, err
+}
+
+// dangling adds what only a whole run can tell to the first environment.
+func dangling(all []built) {
+	plans := make([]*plan.Plan, len(all))
+	for i, b := range all {
+		plans[i] = b.plan
+	}
+	first := plans[0]
+	first.Problems = append(first.Problems, plan.Dangling(plans)...)
+	first.Problems.Sort()
 }
 
 // atOnce is how many environments are read at the same time: each has quotas of

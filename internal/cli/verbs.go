@@ -212,17 +212,21 @@ func checkActions(c *config.Config) diag.List {
 
 func (w *World) planCommand(o *options) *cobra.Command {
 	var format string
-	var keys bool
+	var keys, trace bool
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "what would be deployed, and its price",
 		Long: `Read the account and show what a deploy would make: alarms per rule and kind, the
 price per month (an anomaly alarm bills as three metrics), and why the other keys
-have no alarms. Nothing is deployed. Exit status 1 if synth would refuse.`,
+have no alarms. Nothing is deployed. Exit status 1 if synth would refuse.
+
+It reads the tags of every key, so that it can say which keys match no rule, and
+which tags look like a slip. With --trace it also explains the keys without alarms;
+in JSON each key has its trace.`,
 		Example: "  keywatch plan\n  keywatch plan --keys\n  keywatch plan --format json | jq .totals",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.with(cmd.Context(), o, format, asked{compare: true}, func(ctx context.Context, all []built) error {
+			return w.with(cmd.Context(), o, format, asked{depth: deeper(allTags, trace), compare: true}, func(ctx context.Context, all []built) error {
 				if err := w.findLeft(ctx, all); err != nil {
 					return err
 				}
@@ -232,10 +236,7 @@ have no alarms. Nothing is deployed. Exit status 1 if synth would refuse.`,
 				}
 				if err := w.print(format, reports, report.Form{Totals: true}, func(out io.Writer, r *coverage.Report) {
 					report.Plan(out, r.Plan)
-					if keys {
-						fmt.Fprintln(out)
-						report.Keys(out, r)
-					}
+					listKeys(out, r, keys, trace)
 				}); err != nil {
 					return err
 				}
@@ -244,104 +245,41 @@ have no alarms. Nothing is deployed. Exit status 1 if synth would refuse.`,
 		},
 	}
 	formatFlag(cmd, &format)
-	cmd.Flags().BoolVar(&keys, "keys", false, "also a line for each key")
+	keysFlags(cmd, &keys, &trace)
 	return cmd
 }
 
-func (w *World) explainCommand(o *options) *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
-		Use:   "explain KEY...",
-		Short: "why a key has its alarms, or none",
-		Long: `Show for each KEY (a key ID, key ARN or alias) every rule in order, what each
-condition saw and said, and the alarms that follow, or the reason for none.`,
-		Example: "  keywatch explain alias/payments-db\n  keywatch explain 1234abcd-12ab-34cd-56ef-1234567890ab --format json",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return w.with(cmd.Context(), o, format, asked{trace: true}, func(_ context.Context, all []built) error {
-				var reports []*coverage.Report
-				found := map[string]bool{}
-				for _, b := range all {
-					picked := pick(coverage.Planned(b.plan), args, found)
-					if len(picked.Keys) > 0 || len(all) == 1 {
-						reports = append(reports, picked)
-					}
-				}
-				if !w.allFound(all, args, found) {
-					return errGate
-				}
-				for _, b := range all {
-					w.say(b.plan.Problems.Errors(), b.plan.Config)
-				}
-				return w.print(format, reports, report.Form{}, func(out io.Writer, r *coverage.Report) {
-					for i := range r.Keys {
-						if i > 0 {
-							fmt.Fprintln(out)
-						}
-						report.Explain(out, &r.Keys[i])
-					}
-				})
-			})
-		},
-	}
-	formatFlag(cmd, &format)
-	return cmd
+// keysFlags are those of the verbs that report on all keys.
+func keysFlags(cmd *cobra.Command, keys, trace *bool) {
+	cmd.Flags().BoolVar(keys, "keys", false, "also a line for each key")
+	cmd.Flags().BoolVar(trace, "trace", false, "also explain the keys that have no alarms or lack one; reads everything of every key")
 }
 
-// pick keeps the keys that are asked for, each once, in the report's order, and
-// notes what was found.
-func pick(r *coverage.Report, args []string, found map[string]bool) *coverage.Report {
-	out := &coverage.Report{Plan: r.Plan}
-	for _, k := range r.Keys {
-		wanted := false
-		for _, arg := range args {
-			if k.ID == arg || k.ARN == arg || slices.ContainsFunc(k.Aliases, func(a inventory.Alias) bool { return a.Name == arg || aliasARN(&k, a) == arg }) {
-				wanted, found[arg] = true, true
-			}
-		}
-		if wanted {
-			out.Keys = append(out.Keys, k)
-		}
+func listKeys(out io.Writer, r *coverage.Report, keys, trace bool) {
+	if keys {
+		fmt.Fprintln(out)
+		report.Keys(out, r)
 	}
-	return out
-}
-
-// aliasARN is the ARN of one of the key's aliases, which is that of the key but
-// for its last part ("Key identifiers", KMS Developer Guide).
-func aliasARN(k *coverage.Key, a inventory.Alias) string {
-	return strings.TrimSuffix(k.ARN, "key/"+k.ID) + a.Name
-}
-
-// allFound says which of the keys that were asked for do not exist.
-func (w *World) allFound(all []built, args []string, found map[string]bool) bool {
-	var where []string
-	for _, b := range all {
-		where = append(where, b.plan.Inventory.Account+" in "+b.plan.Inventory.Region)
+	if trace {
+		report.Traces(out, r)
 	}
-	whole := true
-	for _, arg := range args {
-		if !found[arg] {
-			w.note("error", "no key of %s has the ID, ARN or alias %q; an alias begins with alias/", strings.Join(where, ", "), arg)
-			whole = false
-		}
-	}
-	return whole
 }
 
 func (w *World) coverageCommand(o *options) *cobra.Command {
 	var format string
-	var keys bool
+	var keys, trace bool
 	cmd := &cobra.Command{
 		Use:   "coverage",
 		Short: "has each watched key its alarms? A gate",
 		Long: `Compare the keys of the account, by the rules, with the alarms that CloudWatch
 really has, whoever made them. Exit status 1 if a watched key lacks an alarm, or a
 key could not be read; each is named with key, operation and rule. It is also 1 if
-the rules ask for what synth would refuse.`,
+the rules ask for what synth would refuse. A key that an exception takes out counts
+as excepted and passes. --trace explains each key that is not covered.`,
 		Example: "  keywatch coverage\n  keywatch coverage --format json > coverage.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.with(cmd.Context(), o, format, asked{}, func(ctx context.Context, all []built) error {
+			return w.with(cmd.Context(), o, format, asked{depth: deeper(asNeeded, trace)}, func(ctx context.Context, all []built) error {
 				reports := make([]*coverage.Report, len(all))
 				ctx, cancel := context.WithTimeout(ctx, all[0].plan.Config.Inventory.Timeout)
 				defer cancel()
@@ -358,10 +296,7 @@ the rules ask for what synth would refuse.`,
 				}
 				if err := w.print(format, reports, report.Form{Present: true}, func(out io.Writer, r *coverage.Report) {
 					report.Coverage(out, r)
-					if keys {
-						fmt.Fprintln(out)
-						report.Keys(out, r)
-					}
+					listKeys(out, r, keys, trace)
 				}); err != nil {
 					return err
 				}
@@ -374,7 +309,7 @@ the rules ask for what synth would refuse.`,
 		},
 	}
 	formatFlag(cmd, &format)
-	cmd.Flags().BoolVar(&keys, "keys", false, "also a line for each key")
+	keysFlags(cmd, &keys, &trace)
 	return cmd
 }
 
@@ -410,14 +345,14 @@ func (w *World) verdict(all []built, of func(*plan.Plan) diag.List) error {
 }
 
 // sayProblems says the problems of each environment, and how many are errors.
-// What is remarked on the config is said with the first one only.
+// A warning that is the same in each is said with the first one only.
 func (w *World) sayProblems(all []built, of func(*plan.Plan) diag.List) (failed int) {
 	stopped := false // by the guard against mass removal
 	for i, b := range all {
 		problems := of(b.plan)
 		failed += len(problems.Errors())
 		if i > 0 {
-			problems = slices.DeleteFunc(slices.Clone(problems), func(p diag.Problem) bool { return slices.Contains(b.plan.Config.Warnings, p) })
+			problems = slices.DeleteFunc(slices.Clone(problems), func(p diag.Problem) bool { return p.Severity == diag.Warning && slices.Contains(of(all[0].plan), p) })
 		}
 		if len(problems) > 0 {
 			b.heading(w)
@@ -433,14 +368,21 @@ func (w *World) sayProblems(all []built, of func(*plan.Plan) diag.List) (failed 
 
 // with reads and plans every environment, and hands them to a verb together.
 func (w *World) with(ctx context.Context, o *options, format string, a asked, f func(context.Context, []built) error) error {
-	if !slices.Contains(formats, format) {
-		return fmt.Errorf("--format %q; allowed: %s", format, strings.Join(formats, ", "))
+	if err := checkFormat(format); err != nil {
+		return err
 	}
 	all, err := w.build(ctx, o, a)
 	if err != nil {
 		return err
 	}
 	return f(ctx, all)
+}
+
+func checkFormat(format string) error {
+	if slices.Contains(formats, format) {
+		return nil
+	}
+	return fmt.Errorf("--format %q; allowed: %s", format, strings.Join(formats, ", "))
 }
 
 var formats = []string{"text", "json"}

@@ -32,6 +32,11 @@ type Key struct {
 	Status Status // one of the above, or the rules.Status of a key without alarms
 	Reason string
 	Alarms []Wanted
+	// Verified says whether the rule decides that the user expects; nil when the
+	// user expects none.
+	Verified *bool
+	// Assumed: there is no such key, and its ID is a placeholder.
+	Assumed bool
 }
 
 // Wanted is an alarm that the plan wants for a key.
@@ -60,6 +65,15 @@ func (r *Report) Passed() bool {
 // Failed says whether the key alone fails the gate.
 func (k *Key) Failed() bool {
 	return k.Status == PartlyCovered || k.Status == NotCovered || k.Status == Status(rules.Unreadable)
+}
+
+// Verify says whether a rule decides the key: it makes an alarm for it, or takes
+// it with watch: false.
+func (k *Key) Verify(rule string) bool {
+	if k.Decision.Status == rules.OutOfScope {
+		return k.Rule == rule
+	}
+	return slices.ContainsFunc(k.Alarms, func(a Wanted) bool { return a.Rule == rule })
 }
 
 // Check compares.

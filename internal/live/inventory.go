@@ -241,7 +241,7 @@ func (r *reading) listAliases(ctx context.Context) ([]target, error) {
 				continue
 			}
 			index[name] = len(all)
-			all = append(all, target{inventory.Alias{Name: name, Created: aws.ToTime(a.CreationDate).UTC()}, key})
+			all = append(all, target{inventory.Alias{Name: name, Created: aws.ToTime(a.CreationDate).UTC(), Updated: aws.ToTime(a.LastUpdatedDate).UTC()}, key})
 		}
 		if len(all) > r.s.limits.aliases {
 			return page{}, incomplete("there are more than %d aliases", r.s.limits.aliases)

@@ -162,7 +162,7 @@ func TestAKeyThatMayNotBeReadStaysWithItsReason(t *testing.T) {
 			t.Parallel()
 			tt.key.ID = id(1)
 			tt.want.ID, tt.want.ARN = id(1), arnOf(id(1))
-			tt.want.Aliases = []inventory.Alias{{Name: "alias/one", Created: day(1)}}
+			tt.want.Aliases = []inventory.Alias{{Name: "alias/one", Created: day(1), Updated: day(1)}}
 			srv := fakeaws.Start(t, fakeaws.State{
 				Keys:    []fakeaws.Key{tt.key, {ID: id(2)}},
 				Aliases: []fakeaws.Alias{{Name: "alias/one", Target: id(1), Created: day(1)}},

@@ -96,7 +96,7 @@ func world() fakeaws.State {
 			{ID: id(1), Spec: "RSA_4096", Origin: "EXTERNAL", Tags: []fakeaws.Tag{{Key: "env", Value: "prod"}}},
 		},
 		Aliases: []fakeaws.Alias{
-			{Name: "alias/b", Target: id(5), Created: day(2)},
+			{Name: "alias/b", Target: id(5), Created: day(2), Updated: day(8)},
 			{Name: "alias/a", Target: id(5), Created: day(3)},
 			{Name: "alias/undated", Target: id(5)},
 			{Name: "alias/aws/s3", Target: id(3), Created: day(1)},
@@ -128,9 +128,9 @@ func worldKeys() []inventory.Key {
 			k.Tags = []inventory.Tag{{Key: "team", Value: "payments"}}
 		}),
 		// Known by its alias, so that nobody asks for more.
-		{ARN: arnOf(id(3)), ID: id(3), Manager: "AWS", Aliases: []inventory.Alias{{Name: "alias/aws/s3", Created: day(1)}}},
+		{ARN: arnOf(id(3)), ID: id(3), Manager: "AWS", Aliases: []inventory.Alias{{Name: "alias/aws/s3", Created: day(1), Updated: day(1)}}},
 		key(id(5), func(k *inventory.Key) {
-			k.Aliases = []inventory.Alias{{Name: "alias/b", Created: day(2)}, {Name: "alias/a", Created: day(3)}, {Name: "alias/undated"}}
+			k.Aliases = []inventory.Alias{{Name: "alias/b", Created: day(2), Updated: day(8)}, {Name: "alias/a", Created: day(3), Updated: day(3)}, {Name: "alias/undated"}}
 			k.Tags = []inventory.Tag{{Key: "env", Value: ""}, {Key: "größe/μ", Value: "a b"}, {Key: "team", Value: "payments"}}
 		}),
 		key("mrk-00000000000000000000000000000004", func(k *inventory.Key) {

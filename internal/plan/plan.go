@@ -50,6 +50,8 @@ type Plan struct {
 	// Rules has an entry for every rule of the config, in its order.
 	Rules  []RuleTotal
 	Totals Totals
+	// Exceptions are those of the config that are for this account and region.
+	Exceptions []Exception
 	// Removals are the keys whose deployed alarms all go, Renames the deployed
 	// alarms that get another name. Both are sorted.
 	Removals []Removal
@@ -94,7 +96,8 @@ type RuleTotal struct {
 	MonthlyUSD config.USD
 
 	// without is how many keys the rule matches that get no alarms, since they
-	// are not eligible or unreadable; ineligible is the first of the former.
+	// are not eligible, unreadable or excepted; ineligible is the first of the
+	// first kind.
 	without    int
 	ineligible *Key
 
@@ -159,6 +162,7 @@ func Build(c *config.Config, inv *inventory.Inventory, o Options) *Plan {
 	b.checkNames()
 	b.checkGates()
 	b.checkLimits()
+	b.findings()
 	b.report()
 	b.plan.Problems.Sort()
 	return b.plan
@@ -226,6 +230,7 @@ func (b *builder) fillActions() {
 func (b *builder) decide() {
 	p := b.plan
 	engine := rules.New(p.Config.Rules)
+	engine.Except(p.Config.Exceptions, p.Inventory.Account, p.Inventory.Region, p.Inventory.ReadAt)
 	decide := engine.Decide
 	if b.options.Trace {
 		decide = engine.Explain
@@ -548,9 +553,13 @@ func (b *builder) checkMatches() {
 func (b *builder) whyNone() string {
 	p := b.plan
 	matched := 0
+	why := "none can have alarms or be read"
 	for i := range p.Keys {
 		if len(p.Keys[i].Decision.Matched) > 0 {
 			matched++
+		}
+		if p.Keys[i].Decision.Status == rules.Excepted {
+			why = "none can have alarms or be read, or they are excepted"
 		}
 	}
 	switch {
@@ -561,7 +570,7 @@ func (b *builder) whyNone() string {
 		if matched == 1 {
 			verb = "matches"
 		}
-		return fmt.Sprintf("of %s, %d %s a rule that watches, and none can have alarms or be read", counted(p.Totals.Keys, "key"), matched, verb)
+		return fmt.Sprintf("of %s, %d %s a rule that watches, and %s", counted(p.Totals.Keys, "key"), matched, verb, why)
 	}
 	return fmt.Sprintf("of %s, none matches a rule that watches", counted(p.Totals.Keys, "key"))
 }

@@ -12,23 +12,40 @@ import (
 
 // document is the one JSON object of plan, coverage and explain.
 type document struct {
-	SchemaVersion int      `json:"schemaVersion"`
-	Account       string   `json:"account"`
-	Region        string   `json:"region"`
-	Keys          []key    `json:"keys"`
-	Totals        *totals  `json:"totals,omitempty"`
-	Problems      []string `json:"problems"`
+	SchemaVersion int         `json:"schemaVersion"`
+	Account       string      `json:"account"`
+	Region        string      `json:"region"`
+	Keys          []key       `json:"keys"`
+	Exceptions    []exception `json:"exceptions,omitempty"`
+	Totals        *totals     `json:"totals,omitempty"`
+	Problems      []string    `json:"problems"`
+}
+
+// exception is one of the config that is for this account and region.
+type exception struct {
+	Exception string               `json:"exception"`
+	KeyARN    string               `json:"keyArn"`
+	State     rules.ExceptionState `json:"state"`
+	Reason    string               `json:"reason"`
+	Owner     string               `json:"owner"`
+	Until     string               `json:"until"`
+	Note      string               `json:"note,omitempty"`
 }
 
 type key struct {
-	KeyARN  string            `json:"keyArn"`
-	Aliases []string          `json:"aliases"`
-	Status  coverage.Status   `json:"status"`
-	Rule    string            `json:"rule"`
-	Reason  string            `json:"reason"`
-	Notes   []string          `json:"notes,omitempty"`
-	Alarms  []alarm           `json:"alarms"`
-	Trace   []rules.RuleTrace `json:"trace,omitempty"`
+	KeyARN  string          `json:"keyArn"`
+	Aliases []string        `json:"aliases"`
+	Status  coverage.Status `json:"status"`
+	Rule    string          `json:"rule"`
+	Reason  string          `json:"reason"`
+	Notes   []string        `json:"notes,omitempty"`
+	Alarms  []alarm         `json:"alarms"`
+	// Only with --verify, and with --tags.
+	Verified *bool `json:"verified,omitempty"`
+	Assumed  bool  `json:"assumed,omitempty"`
+	// Only with a trace.
+	Exceptions []rules.ExceptionTrace `json:"exceptions,omitempty"`
+	Trace      []rules.RuleTrace      `json:"trace,omitempty"`
 }
 
 type alarm struct {
@@ -108,11 +125,28 @@ func documentOf(r *coverage.Report, f Form) document {
 	for _, p := range r.Plan.Problems {
 		d.Problems = append(d.Problems, p.String())
 	}
+	for _, e := range r.Plan.Exceptions {
+		d.Exceptions = append(d.Exceptions, jsonException(&e))
+	}
 	if f.Totals {
 		d.Totals = jsonTotals(r.Plan)
 	}
 	return d
 }
+
+func jsonException(e *plan.Exception) exception {
+	out := exception{Exception: e.Exception.Key, State: noKey, Reason: e.Reason, Owner: e.Owner, Until: e.Until()}
+	if e.Key != nil {
+		out.KeyARN, out.State = e.Key.ARN, e.State
+	}
+	if out.State == rules.Repointed {
+		out.Note = e.Note
+	}
+	return out
+}
+
+// noKey is the state of an exception that names no key here.
+const noKey rules.ExceptionState = "no-key"
 
 func jsonTotals(p *plan.Plan) *totals {
 	t := p.Totals
@@ -133,6 +167,10 @@ func jsonKey(k *coverage.Key, f Form) key {
 	out := key{
 		KeyARN: k.ARN, Aliases: []string{}, Status: k.Status, Rule: k.Rule, Reason: k.Reason,
 		Notes: k.Notes, Alarms: []alarm{}, Trace: k.Decision.Trace,
+		Verified: k.Verified, Assumed: k.Assumed,
+	}
+	if k.Decision.Trace != nil {
+		out.Exceptions = k.Decision.Exceptions
 	}
 	for _, a := range k.Aliases {
 		out.Aliases = append(out.Aliases, a.Name)

@@ -58,6 +58,33 @@ func Plan(w io.Writer, p *plan.Plan) {
 	fmt.Fprintf(w, "Prices: %s.\nAn anomaly alarm bills as three metrics.\n", plan.PricesOf)
 	changes(w, p)
 	notWatched(w, p)
+	exceptions(w, p)
+}
+
+// exceptions lists those that hold, so that an auditor sees who has taken which
+// key out and until when, and those that do not.
+func exceptions(w io.Writer, p *plan.Plan) {
+	for _, part := range []struct {
+		title string
+		holds bool
+	}{{"Exceptions", true}, {"Exceptions that do not hold", false}} {
+		title := "\n" + part.title + ":\n"
+		for _, e := range p.Exceptions {
+			if (e.State == rules.Holds) != part.holds {
+				continue
+			}
+			fmt.Fprint(w, title)
+			title = ""
+			what := e.Note
+			switch {
+			case e.Key == nil:
+				what = fmt.Sprintf("no such key here; until %s: %s (owner %s)", e.Until(), e.Reason, e.Owner)
+			case e.Exception.Key != e.Key.ID:
+				what = fmt.Sprintf("key %s, %s", e.Key.ID, what)
+			}
+			fold(w, "  ", 6, fmt.Sprintf("%s: %s", e.Exception.Key, what))
+		}
+	}
 }
 
 // several says whether a key is watched by more than one rule, so that the keys
@@ -237,7 +264,7 @@ func Coverage(w io.Writer, r *coverage.Report) {
 	fmt.Fprintf(w, "%s in %s %s: %s\n", r.Plan.Config.Name, r.Plan.Inventory.Account, r.Plan.Inventory.Region, count(len(r.Keys), "key"))
 	for _, s := range []coverage.Status{
 		coverage.Covered, coverage.PartlyCovered, coverage.NotCovered, coverage.Status(rules.Unreadable),
-		coverage.Status(rules.OutOfScope), coverage.Status(rules.Unmatched), coverage.Status(rules.NotEligible),
+		coverage.Status(rules.OutOfScope), coverage.Status(rules.Excepted), coverage.Status(rules.Unmatched), coverage.Status(rules.NotEligible),
 	} {
 		if sums[s] > 0 {
 			fmt.Fprintf(w, "%7d %s\n", sums[s], s)
@@ -311,6 +338,17 @@ func Explain(w io.Writer, k *coverage.Key) {
 		fold(w, "is        ", 10, fmt.Sprintf("%s, %s, %s, managed by %s", k.State, k.Usage, k.Spec, k.Manager))
 	}
 	each(w, "tags", tagList(k.Tags))
+	for _, e := range k.Decision.Exceptions {
+		mark := "no "
+		if e.State == rules.Holds {
+			mark = "yes"
+		}
+		fmt.Fprintf(w, "\nexception %s\n", line(e.Names))
+		fold(w, "  "+mark+"  ", 7, e.Note)
+	}
+	if k.Decision.Exception != nil {
+		fmt.Fprintf(w, "\nWithout the exception the rules would say:\n")
+	}
 	for _, t := range k.Decision.Trace {
 		verdict := "no"
 		if t.Matched {
@@ -337,11 +375,30 @@ func Explain(w io.Writer, k *coverage.Key) {
 	} else {
 		fold(w, "", 2, fmt.Sprintf("%s by%s:", count(len(k.Alarms), "alarm"), strings.TrimPrefix(byRules(k), ",")))
 		for _, a := range k.Alarms {
-			fmt.Fprintf(w, "  %s\n      in stack %s\n", line(a.Name), cmp.Or(a.Stack, "(none: it could not be placed)"))
+			fmt.Fprintf(w, "  %s\n", line(a.Name))
+			if !k.Assumed {
+				fmt.Fprintf(w, "      in stack %s\n", cmp.Or(a.Stack, "(none: it could not be placed)"))
+			}
+			if !a.Present {
+				fold(w, "      ", 8, strings.TrimSuffix("MISSING: "+a.Why, ": "))
+			}
 		}
 	}
 	for _, n := range k.Notes {
 		fold(w, "note: ", 6, n)
+	}
+	if k.Assumed {
+		fold(w, "note: ", 6, "there is no such key: x stands for the digits of its ID, and a stack is chosen when there is one")
+	}
+}
+
+// Traces writes the explanation of each key that has no alarms or lacks one.
+func Traces(w io.Writer, r *coverage.Report) {
+	for i := range r.Keys {
+		if k := &r.Keys[i]; k.Status != coverage.Covered {
+			fmt.Fprintln(w)
+			Explain(w, k)
+		}
 	}
 }
 

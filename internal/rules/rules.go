@@ -2,7 +2,10 @@
 // that matches ends it unless it says continue. Every key gets an answer with a
 // reason.
 //
-// The rules are asked first, by tags and by what they ask for. Only of a key that a
+// An exception that names the key and holds decides before any rule: see
+// [Engine.Except].
+//
+// The rules are asked next, by tags and by what they ask for. Only of a key that a
 // rule watches it is then asked whether it can have alarms: an AWS managed key, a
 // key pending deletion, of an unknown spec, or one that may not be described
 // cannot. A key that no rule takes is unmatched whatever it is, and nobody need
@@ -17,7 +20,9 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"keywatch/config"
 	"keywatch/constructs/spec"
@@ -43,11 +48,15 @@ type Decision struct {
 	// with OutOfScope, the one that says so.
 	Rules []int
 	// Matched are the indexes of the rules that would watch a key that is not
-	// eligible or unreadable, by what is known of it.
+	// eligible, unreadable or excepted, by what is known of it.
 	Matched []int
 	// UnknownSpec says that the key is not eligible because keywatch does not
 	// know what keys of its usage and spec can do.
 	UnknownSpec bool
+	// Exception is the one that holds, with Excepted.
+	Exception *config.Exception
+	// Exceptions are all that name the key, those that do not hold too.
+	Exceptions []ExceptionTrace
 	// Reason is why there are no alarms; empty for a watched key.
 	Reason string
 	// Trace is every rule that was asked, in order; only from Explain.
@@ -81,6 +90,10 @@ type Engine struct {
 	// How many leaves were looked at, and how many of them had to compare: tests
 	// hold that neither grows faster than keys and rules.
 	looked, compared int
+	// named are the exceptions by key ID, ARN or alias, now is when they are
+	// judged.
+	named map[string][]*config.Exception
+	now   time.Time
 }
 
 // New compiles rules.
@@ -101,9 +114,23 @@ func (e *Engine) Decide(k *inventory.Key) Decision { return e.walk(k, false) }
 // Explain is Decide with the trace.
 func (e *Engine) Explain(k *inventory.Key) Decision { return e.walk(k, true) }
 
-// walk asks the rules first and the key's description after that, and only if a
-// rule watches the key, or may: nobody need describe the others.
+// walk looks for an exception before anything else.
 func (e *Engine) walk(k *inventory.Key, trace bool) Decision {
+	exceptions := e.exceptions(k)
+	holds := slices.IndexFunc(exceptions, func(t ExceptionTrace) bool { return t.State == Holds })
+	var d Decision
+	if holds >= 0 {
+		d = e.excepted(k, exceptions[holds], trace)
+	} else {
+		d = e.rule(k, trace)
+	}
+	d.Exceptions = exceptions
+	return d
+}
+
+// rule asks the rules first and the key's description after that, and only if a
+// rule watches the key: nobody need describe the others.
+func (e *Engine) rule(k *inventory.Key, trace bool) Decision {
 	if k.TagsOmitted {
 		return unmatched(k, nil)
 	}

@@ -41,10 +41,15 @@ type key struct {
 	Origin      string            `json:"origin,omitempty"`
 	MultiRegion bool              `json:"multiRegion,omitempty"`
 	Created     string            `json:"created,omitempty"`
-	Aliases     map[string]string `json:"aliases,omitempty"`
+	Aliases     map[string]alias  `json:"aliases,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 	Unreadable  string            `json:"unreadable,omitempty"`
 	Gone        bool              `json:"gone,omitempty"`
+}
+
+type alias struct {
+	Created string `json:"created,omitempty"`
+	Updated string `json:"updated,omitempty"`
 }
 
 type places struct {
@@ -93,11 +98,14 @@ func (k *key) inventory() (inventory.Key, error) {
 		return out, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.Aliases)) {
-		created, err := parseTime(k.Aliases[name])
-		if err != nil {
+		a := inventory.Alias{Name: name}
+		if a.Created, err = parseTime(k.Aliases[name].Created); err != nil {
 			return out, err
 		}
-		out.Aliases = append(out.Aliases, inventory.Alias{Name: name, Created: created})
+		if a.Updated, err = parseTime(k.Aliases[name].Updated); err != nil {
+			return out, err
+		}
+		out.Aliases = append(out.Aliases, a)
 	}
 	inventory.SortAliases(out.Aliases)
 	for _, name := range slices.Sorted(maps.Keys(k.Tags)) {

@@ -25,6 +25,7 @@ const (
 	AliasAdded
 	AliasRemoved
 	AliasChanged
+	AliasRepointed // pointed to another key and back, as far as is known
 	TagAdded
 	TagRemoved
 	TagChanged
@@ -66,6 +67,8 @@ func (c Change) String() string {
 		return fmt.Sprintf("~ %s - %s", c.Key, c.Name)
 	case AliasChanged:
 		return fmt.Sprintf("~ %s %s: created %s -> %s", c.Key, c.Name, orNone(c.From), orNone(c.To))
+	case AliasRepointed:
+		return fmt.Sprintf("! %s %s: repointed at %s", c.Key, c.Name, c.To)
 	case TagAdded:
 		return fmt.Sprintf("~ %s + tag %s: %s", c.Key, shown(c.Name), shown(c.To))
 	case TagRemoved:
@@ -134,12 +137,12 @@ func compare(old, new *inventory.Key) []Change {
 	if old.Manager != "" && new.Manager != "" {
 		c.fact(FactChanged, "multiRegion", fmt.Sprint(old.MultiRegion), fmt.Sprint(new.MultiRegion))
 		c.fact(FactChanged, "gone", fmt.Sprint(old.Gone), fmt.Sprint(new.Gone))
-		c.fact(FactChanged, "created", date(inventory.Alias{Created: old.Created}), date(inventory.Alias{Created: new.Created}))
+		c.fact(FactChanged, "created", date(old.Created), date(new.Created))
 	}
 	if old.Alias() != new.Alias() {
 		c.add(Renamed, "", old.Alias(), new.Alias())
 	}
-	c.names(AliasAdded, dates(old.Aliases), dates(new.Aliases))
+	c.aliases(old.Aliases, new.Aliases)
 	if !c.unread(len(old.Tags) == 0, len(new.Tags) == 0) {
 		c.names(TagAdded, values(old.Tags), values(new.Tags))
 	}
@@ -191,19 +194,27 @@ func (c *comparison) names(kind Kind, old, new map[string]string) {
 	}
 }
 
-func date(a inventory.Alias) string {
-	if a.Created.IsZero() {
-		return ""
+// aliases compares the aliases by when they were made, and those that stayed by
+// when they were last pointed to a key.
+func (c *comparison) aliases(old, new []inventory.Alias) {
+	created := func(list []inventory.Alias) map[string]string {
+		out := make(map[string]string, len(list))
+		for _, a := range list {
+			out[a.Name] = date(a.Created)
+		}
+		return out
 	}
-	return stamp(a.Created)
-}
-
-func dates(list []inventory.Alias) map[string]string {
-	out := make(map[string]string, len(list))
-	for _, a := range list {
-		out[a.Name] = date(a)
+	c.names(AliasAdded, created(old), created(new))
+	was := make(map[string]inventory.Alias, len(old))
+	for _, a := range old {
+		was[a.Name] = a
 	}
-	return out
+	for _, a := range ordered(new, byAlias) {
+		from, to := was[a.Name], a
+		if from.Created.Equal(to.Created) && !from.Updated.Equal(to.Updated) && !from.Updated.IsZero() && !to.Updated.IsZero() {
+			c.add(AliasRepointed, a.Name, date(from.Updated), date(to.Updated))
+		}
+	}
 }
 
 func values(list []inventory.Tag) map[string]string {
@@ -270,7 +281,7 @@ var counted = []struct {
 	{[]Kind{StateChanged}, "state changed", "states changed"},
 	{[]Kind{FactChanged}, "other fact changed", "other facts changed"},
 	{[]Kind{Renamed}, "key renamed", "keys renamed"},
-	{[]Kind{AliasAdded, AliasRemoved, AliasChanged}, "alias changed", "aliases changed"},
+	{[]Kind{AliasAdded, AliasRemoved, AliasChanged, AliasRepointed}, "alias changed", "aliases changed"},
 	{[]Kind{TagAdded, TagRemoved, TagChanged}, "tag changed", "tags changed"},
 	{[]Kind{PlaceAdded}, "place added", "places added"},
 	{[]Kind{PlaceRemoved}, "place dropped", "places dropped"},

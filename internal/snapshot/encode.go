@@ -88,17 +88,14 @@ func (w *writer) key(k *inventory.Key) {
 	w.optional("spec", k.Spec)
 	w.optional("origin", k.Origin)
 	w.flag("multiRegion", k.MultiRegion)
-	if !k.Created.IsZero() {
-		w.text("created", stamp(k.Created))
-	}
+	w.optional("created", date(k.Created))
 	if len(k.Aliases) > 0 {
 		w.open("aliases", '{')
 		for _, a := range ordered(k.Aliases, byAlias) {
-			date := ""
-			if !a.Created.IsZero() {
-				date = stamp(a.Created)
-			}
-			w.text(a.Name, date)
+			w.open(a.Name, '{')
+			w.optional("created", date(a.Created))
+			w.optional("updated", date(a.Updated))
+			w.close('}')
 		}
 		w.close('}')
 	}

@@ -100,3 +100,11 @@ func span(d time.Duration) string {
 
 // stamp is how times are written: UTC, as short as they are exact.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// date is the stamp of a time that may be unknown.
+func date(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}

@@ -48,7 +48,14 @@ func tag(name, value string) func(*inventory.Key) {
 
 func alias(name string, created time.Time) func(*inventory.Key) {
 	return func(k *inventory.Key) {
-		k.Aliases = append(k.Aliases, inventory.Alias{Name: "alias/" + name, Created: created})
+		k.Aliases = append(k.Aliases, inventory.Alias{Name: "alias/" + name, Created: created, Updated: created})
+	}
+}
+
+// moved is an alias that was pointed to another key after it was made.
+func moved(name string, created, updated time.Time) func(*inventory.Key) {
+	return func(k *inventory.Key) {
+		k.Aliases = append(k.Aliases, inventory.Alias{Name: "alias/" + name, Created: created, Updated: updated})
 	}
 }
 
@@ -71,7 +78,7 @@ func example() snapshot.Snapshot {
 	day := time.Date(2025, 5, 6, 0, 0, 0, 0, time.UTC)
 	s := of(
 		key(1, tag("team", "payments"), tag("env", "prod"), tag("empty", ""), tag("Cost Centre/Kostenstelle", "Größe 12/A"),
-			alias("payments-db", day), alias("a-later-one", day.AddDate(0, 1, 0)), alias("no-date", time.Time{})),
+			alias("payments-db", day), moved("a-later-one", day.AddDate(0, 1, 0), day.AddDate(0, 2, 0)), alias("no-date", time.Time{})),
 		key(2, state("Disabled"), func(k *inventory.Key) { k.Usage, k.Spec, k.MultiRegion = "SIGN_VERIFY", "ECC_NIST_P256", true }),
 		key(3, state("PendingDeletion"), tag("quote\"back\\slash", "tab\tnew\nline \u202eturned\u202c <&> \u200b")),
 		key(4, func(k *inventory.Key) { k.Manager = "AWS" }, alias("aws/s3", day)),
@@ -239,7 +246,7 @@ func random(r *rand.Rand) snapshot.Snapshot {
 			}
 			if name := "alias/" + text(20); !seen[name] {
 				seen[name] = true
-				k.Aliases = append(k.Aliases, inventory.Alias{Name: name, Created: moment()})
+				k.Aliases = append(k.Aliases, inventory.Alias{Name: name, Created: moment(), Updated: moment()})
 			}
 		}
 		if r.IntN(5) == 0 {

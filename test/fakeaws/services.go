@@ -203,7 +203,7 @@ func (s *Server) listAliases(req *request, f Fault) answer {
 		}
 		if !a.Created.IsZero() {
 			out["CreationDate"] = epoch(a.Created)
-			out["LastUpdatedDate"] = epoch(a.Created)
+			out["LastUpdatedDate"] = epoch(cmp.Or(a.Updated, a.Created))
 		}
 		return out
 	})

@@ -62,6 +62,7 @@ type Alias struct {
 	Name    string // with "alias/"
 	Target  string // key ID
 	Created time.Time
+	Updated time.Time // default Created
 }
 
 func (s *State) defaults() {

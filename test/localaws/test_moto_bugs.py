@@ -134,3 +134,19 @@ class MotoBugs(StackCase):
             made = self.cfn.create_stack(StackName=unique("stack"), TemplateURL=url)
             self.addCleanup(self.cfn.delete_stack, StackName=made["StackId"])
             self.assertEqual("CREATE_COMPLETE", self.status(made["StackId"]), url)
+
+    def test_aliases_have_no_dates(self) -> None:
+        kms = client("kms")
+        first, second = (kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2))
+        name = f"alias/{unique('dated')}"
+        kms.create_alias(AliasName=name, TargetKeyId=first)
+
+        def dates() -> tuple[Any, Any]:
+            found = [a for a in kms.list_aliases()["Aliases"] if a["AliasName"] == name]
+            return found[0]["CreationDate"], found[0]["LastUpdatedDate"]
+
+        created, updated = dates()
+        self.assertEqual(created, updated)
+        kms.update_alias(AliasName=name, TargetKeyId=second)
+        self.assertEqual(created, dates()[0])
+        self.assertGreater(dates()[1], updated)

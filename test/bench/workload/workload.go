@@ -118,7 +118,7 @@ func key(i int, id string, rule int, watched bool) inventory.Key {
 	created := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(i) * time.Minute)
 	k := inventory.Key{
 		ARN: fmt.Sprintf("arn:%s:kms:%s:%s:key/%s", Partition, Region, Account, id),
-		ID:  id, Aliases: []inventory.Alias{{Name: fmt.Sprintf("alias/apps/service-%06d", i), Created: created}},
+		ID:  id, Aliases: []inventory.Alias{{Name: fmt.Sprintf("alias/apps/service-%06d", i), Created: created, Updated: created}},
 		Tags: []inventory.Tag{
 			{Key: "cost-centre", Value: fmt.Sprintf("CC-%04d", i%500)},
 			{Key: "owner", Value: fmt.Sprintf("person-%d@example.com", i%2000)},

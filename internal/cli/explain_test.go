@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keywatch/config"
+	"keywatch/internal/inventory"
+)
+
+// Only who wants to say which keys match no rule reads the tags of all.
+func TestDepthOfReading(t *testing.T) {
+	t.Parallel()
+	c, problems := config.Parse("f", []byte("version: 1\nrules: [{name: a, match: {tag: team, equals: x}}]\n"), nil)
+	if len(problems.Errors()) > 0 {
+		t.Fatal(problems)
+	}
+	level := func(all config.Level, codes map[string]config.Level) config.Findings {
+		return config.Findings{All: all, Codes: codes}
+	}
+	for name, test := range map[string]struct {
+		how      depth
+		findings config.Findings
+		filtered bool
+	}{
+		"synth":                    {asNeeded, level(config.LevelWarn, nil), true},
+		"plan":                     {allTags, level(config.LevelWarn, nil), false},
+		"synth, strict":            {asNeeded, level(config.LevelFail, nil), false},
+		"synth, of these only one": {asNeeded, level(config.LevelWarn, map[string]config.Level{"tag-typo": config.LevelFail}), false},
+		"synth, of these the other": {asNeeded, level(config.LevelFail, map[string]config.Level{
+			"tag-typo": config.LevelOff, "unmatched": config.LevelFail}), false},
+		"synth, strict but for these": {asNeeded, level(config.LevelFail, map[string]config.Level{
+			"tag-typo": config.LevelWarn, "unmatched": config.LevelOff}), true},
+	} {
+		c.Findings = test.findings
+		need := test.how.need(c)
+		if got := need.Filters != nil; got != test.filtered || need.Describe == nil {
+			t.Errorf("%s: filtered %v, want %v", name, got, test.filtered)
+		}
+	}
+	if need := traced.need(c); need.Filters != nil || need.Describe != nil {
+		t.Errorf("an explanation leaves out %+v", need)
+	}
+}
+
+func TestParseTags(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args []string
+		want []inventory.Tag
+	}{
+		{[]string{""}, nil},
+		{[]string{"a=b"}, []inventory.Tag{{Key: "a", Value: "b"}}},
+		{[]string{"a=b,c=", "d=e"}, []inventory.Tag{{Key: "a", Value: "b"}, {Key: "c"}, {Key: "d", Value: "e"}}},
+		{[]string{`a=b\,c\\`}, []inventory.Tag{{Key: "a", Value: `b,c\`}}},
+		{[]string{`a\=b=c=d`}, []inventory.Tag{{Key: "a=b", Value: "c=d"}}},
+		{[]string{"cost center= x ,ü=鍵"}, []inventory.Tag{{Key: "cost center", Value: " x "}, {Key: "ü", Value: "鍵"}}},
+	} {
+		got, err := parseTags(test.args)
+		if err != nil || !cmp.Equal(got, test.want) {
+			t.Errorf("%q: %+v, %v", test.args, got, err)
+		}
+	}
+	for _, wrong := range []string{"a", "a=b,", ",a=b", "a=b,,c=d", "=b", "a=1,a=1", `a=\`} {
+		if got, err := parseTags([]string{wrong}); err == nil {
+			t.Errorf("%q is taken for %+v", wrong, got)
+		}
+	}
+}
+
+// A whole run alone can tell that an exception names no key anywhere.
+func TestDanglingExceptionsNeedAWholeRun(t *testing.T) {
+	t.Parallel()
+	c, problems := config.Parse("f", []byte(threeEnvironments), nil)
+	if len(problems.Errors()) > 0 {
+		t.Fatal(problems)
+	}
+	end := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
+	c.Exceptions = []config.Exception{
+		{Key: "alias/cn-north-1", Reason: "r", Owner: "o", Expires: end, Written: end}, // a key of the last one
+		{Key: "22222222-2222-2222-2222-222222222222", Reason: "r", Owner: "o", Expires: end},
+	}
+	for name, test := range map[string]struct {
+		only []place
+		want int
+	}{
+		"a whole run": {nil, 1},
+		"a part":      {[]place{{"111122223333", "eu-west-1"}}, 0},
+	} {
+		all, err := newOrganisation().plans(t.Context(), c, &settings{only: test.only, qualifier: defaultQualifier}, asked{depth: asNeeded})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		n := 0
+		for _, b := range all {
+			for _, p := range b.plan.Problems {
+				if p.Code == "exception-dangling" {
+					n++
+				}
+			}
+		}
+		if n != test.want {
+			t.Errorf("%s: %d dangling exceptions, want %d", name, n, test.want)
+		}
+	}
+}
+
+// A warning that is the same everywhere is said once.
+func TestTheSameWarningIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	o := newOrganisation()
+	o.config = strings.Replace(threeEnvironments, "match: every", `match: {not: {tag: env, regex: "dev.*"}}`, 1)
+	if status := o.Run(t.Context(), []string{"plan"}); status != ExitOK {
+		t.Fatalf("status %d\n%s", status, o.stderr.String())
+	}
+	if n := strings.Count(o.stderr.String(), "[regex-glob]"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, o.stderr.String())
+	}
+}

@@ -1,0 +1,376 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"keywatch/config"
+	"keywatch/internal/diag"
+	"keywatch/internal/rules"
+)
+
+// Exception is what became of one exception of the config here.
+type Exception struct {
+	*config.Exception
+	// Key is the one that it names; nil if there is none here.
+	Key *Key
+	// State and Note are empty without a key.
+	State rules.ExceptionState
+	Note  string
+}
+
+// soon is how long before its end an exception is remarked on.
+const soon = 30 * 24 * time.Hour
+
+// findings remarks on the rule set as a whole, in the light of the keys.
+func (b *builder) findings() {
+	b.exceptions()
+	b.unmatched()
+	b.typos()
+	b.regexes()
+}
+
+// exceptions lists those that are for this account and region, with their key.
+func (b *builder) exceptions() {
+	p := b.plan
+	named := map[*config.Exception]*Exception{}
+	for i := range p.Config.Exceptions {
+		if e := &p.Config.Exceptions[i]; e.In(p.Inventory.Account, p.Inventory.Region) {
+			p.Exceptions = append(p.Exceptions, Exception{Exception: e})
+		}
+	}
+	for i := range p.Exceptions {
+		named[p.Exceptions[i].Exception] = &p.Exceptions[i]
+	}
+	for i := range p.Keys {
+		for _, t := range p.Keys[i].Decision.Exceptions {
+			e := named[t.Exception]
+			e.Key, e.State, e.Note = &p.Keys[i], t.State, t.Note
+		}
+	}
+	for _, e := range p.Exceptions {
+		b.remark(&e)
+	}
+}
+
+func (b *builder) remark(e *Exception) {
+	p := b.plan
+	if e.Key == nil {
+		return // see Dangling
+	}
+	// What the key is now shows whether anybody has to hurry.
+	now := fmt.Sprintf("key %s is now %s", e.Key.ARN, e.Key.Decision.Status)
+	if e.Key.Rule != "" {
+		now += " by rule " + e.Key.Rule
+	}
+	switch {
+	case e.State == rules.Expired:
+		p.Problems.Warn(e.Pos, "exception-expired", "the exception of %s %s; %s: drop the exception, or renew it with a new date", e.Exception.Key, e.Note, now)
+	case e.State == rules.Repointed:
+		p.Problems.Warn(e.Pos, "exception-repointed", "the exception of %s does not hold: %s; %s: if that key is meant, set written to a later time, better name it by its key ID", e.Exception.Key, e.Note, now)
+	case e.Expires.Sub(p.Inventory.ReadAt) <= soon:
+		p.Problems.Warn(e.Pos, "exception-expiring", "the exception of %s ends after %s, and from then on the rules decide on key %s again; ask its owner, %s, whether to renew it (%s)", e.Exception.Key, e.Until(), e.Key.ARN, e.Owner, e.Reason)
+	}
+}
+
+// Dangling remarks on the exceptions that name no key in any environment. The
+// plans must be those of a whole run. One for an environment that none of them is
+// of is not judged: nobody has looked there.
+func Dangling(plans []*Plan) diag.List {
+	var l diag.List
+	looked, found := map[*config.Exception][]string{}, map[*config.Exception]bool{}
+	for _, p := range plans {
+		for _, e := range p.Exceptions {
+			looked[e.Exception] = append(looked[e.Exception], p.Inventory.Account+" in "+p.Inventory.Region)
+			found[e.Exception] = found[e.Exception] || e.Key != nil
+		}
+	}
+	for e, where := range looked {
+		if found[e] {
+			continue
+		}
+		at := where[0]
+		if len(where) > 1 {
+			at = fmt.Sprintf("any of %d environments", len(where))
+		}
+		l.Warn(e.Pos, "exception-dangling", "the exception of %s names no key of %s; it was for: %s (owner %s): correct it, or drop it", e.Key, at, e.Reason, e.Owner)
+	}
+	l.Sort()
+	return l
+}
+
+// mostGroups is how many groups of keys one finding names.
+const mostGroups = 5
+
+// unmatched counts the keys that no rule matches, by the tag that groups them
+// best. An AWS managed key is not among them: nobody can tag it.
+func (b *builder) unmatched() {
+	p := b.plan
+	var keys []*Key
+	omitted := false
+	for i := range p.Keys {
+		if k := &p.Keys[i]; k.Decision.Status == rules.Unmatched && k.Manager != "AWS" {
+			keys = append(keys, k)
+			omitted = omitted || k.TagsOmitted
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
+	verb := "match"
+	if len(keys) == 1 {
+		verb = "matches"
+	}
+	groups := "`keywatch plan` says which"
+	if !omitted {
+		groups = grouped(keys)
+	}
+	p.Problems.Warn(diag.Pos{}, "unmatched", "%s of %s in %s %s no rule: %s; write a rule that takes them, with watch: false if nobody is to watch them",
+		counted(len(keys), "key"), p.Inventory.Account, p.Inventory.Region, verb, groups)
+}
+
+// grouped counts keys by the values of one tag: the one whose most frequent
+// values have most of the keys.
+func grouped(keys []*Key) string {
+	values := map[string]map[string]int{} // tag key → value → keys
+	for _, k := range keys {
+		for _, t := range k.Tags {
+			if values[t.Key] == nil {
+				values[t.Key] = map[string]int{}
+			}
+			values[t.Key][t.Value]++
+		}
+	}
+	best, top, most := "", []string(nil), 0
+	for _, tag := range slices.Sorted(maps.Keys(values)) {
+		of := values[tag]
+		frequent := mostFrequent(of)
+		n := 0
+		for _, v := range frequent {
+			n += of[v]
+		}
+		if n > most {
+			best, top, most = tag, frequent, n
+		}
+	}
+	if best == "" {
+		return "none of them has a tag"
+	}
+	parts := make([]string, 0, mostGroups+2)
+	with := 0
+	for _, n := range values[best] {
+		with += n
+	}
+	for _, v := range top {
+		parts = append(parts, fmt.Sprintf("%d with %s=%q", values[best][v], config.Readable(best), v))
+	}
+	if rest := with - most; rest > 0 {
+		parts = append(parts, fmt.Sprintf("%d with other values", rest))
+	}
+	untagged := 0
+	for _, k := range keys {
+		if len(k.Tags) == 0 {
+			untagged++
+		}
+	}
+	if other := len(keys) - with - untagged; other > 0 {
+		parts = append(parts, fmt.Sprintf("%d without the tag", other))
+	}
+	if untagged > 0 {
+		parts = append(parts, fmt.Sprintf("%d without any tag", untagged))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// mostFrequent are the values of most keys, without sorting those of a tag that
+// each key has its own value of.
+func mostFrequent(of map[string]int) []string {
+	var top []string
+	order := func(a, b string) int { return cmp.Or(cmp.Compare(of[b], of[a]), cmp.Compare(a, b)) }
+	for v := range of {
+		if len(top) == mostGroups && order(v, top[mostGroups-1]) > 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(top, v, order)
+		top = slices.Insert(top, at, v)
+		top = top[:min(mostGroups, len(top))]
+	}
+	return top
+}
+
+// asked is what rules ask of one tag.
+type asked struct {
+	tag  string
+	pos  diag.Pos // of the first leaf
+	rule string
+	// literal are the values of equals and in, plain the same as plain says them.
+	literal map[string]bool
+	plain   map[string]string
+	leaves  []*config.Condition
+}
+
+// typos finds tags that look like those that rules ask for, so that a slip of
+// whoever tagged a key does not mean no alarm.
+func (b *builder) typos() {
+	p := b.plan
+	wanted := asks(p.Config.Rules)
+	for seen, a := range b.misspelt(wanted) {
+		for i := range p.Keys {
+			k := &p.Keys[i]
+			_, has := k.Tag(a.tag)
+			if _, slipped := k.Tag(seen); slipped && !has {
+				b.found(group{diag.Warning, a.pos, "tag-typo", fmt.Sprintf("the tag key %q, for %q, which rule %q asks for, stands on key ", seen, a.tag, a.rule),
+					", which lacks the right one; correct the tag, or let the rule ask for both"}, k.ARN)
+			}
+		}
+	}
+	for i := range p.Keys {
+		k := &p.Keys[i]
+		for _, t := range k.Tags {
+			a := wanted[t.Key]
+			if a == nil || a.literal[t.Value] {
+				continue
+			}
+			meant, found := a.plain[plain(t.Value)]
+			if found && !slices.ContainsFunc(a.leaves, func(c *config.Condition) bool { return c.MatchTag(t.Value, true) }) {
+				b.found(group{diag.Warning, a.pos, "tag-typo", fmt.Sprintf("the tag %s has the value %q, for %q, which rule %q asks for, on key ", config.Readable(t.Key), t.Value, meant, a.rule),
+					"; values are compared with case and blanks: correct the tag, or let the rule ask for both"}, k.ARN)
+			}
+		}
+	}
+}
+
+// asks are the tags that rules look at, by key.
+func asks(list []config.Rule) map[string]*asked {
+	out := map[string]*asked{}
+	for i := range list {
+		eachLeaf(list[i].Match, func(c *config.Condition) {
+			if c.Kind != config.Tag {
+				return
+			}
+			a := out[c.Tag]
+			if a == nil {
+				a = &asked{tag: c.Tag, pos: c.Pos, rule: list[i].Name, literal: map[string]bool{}, plain: map[string]string{}}
+				out[c.Tag] = a
+			}
+			switch c.Test {
+			case config.Equals, config.In:
+				for _, v := range c.Values {
+					a.literal[v] = true
+					if _, taken := a.plain[plain(v)]; !taken {
+						a.plain[plain(v)] = v
+					}
+				}
+			case config.GlobOf, config.Regex:
+				a.leaves = append(a.leaves, c)
+			}
+		})
+	}
+	return out
+}
+
+func eachLeaf(c *config.Condition, do func(*config.Condition)) {
+	if len(c.Children) == 0 {
+		do(c)
+	}
+	for _, child := range c.Children {
+		eachLeaf(child, do)
+	}
+}
+
+// plain is a value without what a person overlooks.
+func plain(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+// misspelt says of tag keys on keys which one of the rules' they are meant to be.
+// One that only looks alike and stands beside the right one on any key is a tag of
+// its own.
+func (b *builder) misspelt(wanted map[string]*asked) map[string]*asked {
+	names := slices.Sorted(maps.Keys(wanted))
+	out, done := map[string]*asked{}, map[string]bool{}
+	var guessed []string
+	for i := range b.plan.Keys {
+		for _, t := range b.plan.Keys[i].Tags {
+			if done[t.Key] {
+				continue
+			}
+			done[t.Key] = true
+			if wanted[t.Key] != nil {
+				continue
+			}
+			if at := slices.IndexFunc(names, func(name string) bool { return word(name) == word(t.Key) }); at >= 0 {
+				out[t.Key] = wanted[names[at]]
+			} else if at := slices.IndexFunc(names, func(name string) bool { return oneSlip(word(name), word(t.Key)) }); at >= 0 {
+				out[t.Key] = wanted[names[at]]
+				guessed = append(guessed, t.Key)
+			}
+		}
+	}
+	for _, seen := range guessed {
+		for i := range b.plan.Keys {
+			k := &b.plan.Keys[i]
+			_, both := k.Tag(out[seen].tag)
+			if _, slipped := k.Tag(seen); slipped && both {
+				delete(out, seen)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// word is a tag key without case and what stands between words: Cost-Center and
+// costCenter are one.
+func word(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || strings.ContainsRune("-_.", r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, s)
+}
+
+// shortest is the shortest word of which one letter more or less is taken for a
+// slip: env is not end.
+const shortest = 4
+
+// oneSlip says whether two words differ by one letter, or by two neighbours that
+// changed places. Digits are no slip: team1 is not team2.
+func oneSlip(x, y string) bool {
+	a, b := []rune(x), []rune(y)
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(a) < shortest || len(b)-len(a) > 1 {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	switch {
+	case i == len(b) || unicode.IsDigit(b[i]) || i < len(a) && unicode.IsDigit(a[i]):
+		return false
+	case len(a) < len(b):
+		return slices.Equal(a[i:], b[i+1:])
+	}
+	swapped := i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && slices.Equal(a[i+2:], b[i+2:])
+	return swapped || slices.Equal(a[i+1:], b[i+1:])
+}
+
+// regexes remarks on those that a plainer test says as well.
+func (b *builder) regexes() {
+	p := b.plan
+	for i := range p.Config.Rules {
+		eachLeaf(p.Config.Rules[i].Match, func(c *config.Condition) {
+			if simpler := c.Simpler(); simpler != "" {
+				p.Problems.Warn(c.Pos, "regex-glob", "the regex %q of rule %q says the same as %s, which is plainer and cheaper; write {tag: %s, %s}",
+					c.Values[0], p.Config.Rules[i].Name, simpler, config.Readable(c.Tag), simpler)
+			}
+		})
+	}
+}
