@@ -94,9 +94,16 @@ func Applicable(usage, keySpec string) ([]Operation, bool) {
 // see and whose alarms would mostly sleep.
 func Core(usage, keySpec string) ([]Operation, bool) {
 	ops, ok := Applicable(usage, keySpec)
+	return withoutPairs(ops), ok
+}
+
+// WatchableCore is every operation that is core for some key, sorted.
+func WatchableCore() []Operation { return withoutPairs(Watchable()) }
+
+func withoutPairs(ops []Operation) []Operation {
 	return slices.DeleteFunc(ops, func(o Operation) bool {
 		return o == GenerateDataKeyPair || o == GenerateDataKeyPairWithoutPlaintext
-	}), ok
+	})
 }
 
 func isRSA(s string) bool {
