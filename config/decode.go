@@ -25,6 +25,13 @@ type decoder struct {
 	sourceOverridden bool
 	// compare is the value of inventory.compare, or nil.
 	compare *yaml.Node
+	// counted are the problems that mistakes has looked at, errors those of them
+	// that are errors.
+	counted, errors int
+	// given is to be Config.Given.
+	given map[string]Pos
+	// defaults are what rules build on.
+	defaults defaults
 }
 
 func (d *decoder) pos(n *yaml.Node) Pos {
@@ -32,6 +39,17 @@ func (d *decoder) pos(n *yaml.Node) Pos {
 		return Pos{File: o}
 	}
 	return Pos{File: d.file, Line: n.Line, Col: n.Column}
+}
+
+// mistakes is the number of errors so far. It is asked after each of many values,
+// so it looks at each problem once.
+func (d *decoder) mistakes() int {
+	for ; d.counted < len(d.problems); d.counted++ {
+		if d.problems[d.counted].Severity == diag.Error {
+			d.errors++
+		}
+	}
+	return d.errors
 }
 
 func (d *decoder) fail(n *yaml.Node, code, format string, args ...any) {
@@ -89,6 +107,7 @@ func (d *decoder) mapping(n *yaml.Node, where, want string, fs fields) bool {
 			continue
 		}
 		seen[key.Value] = key.Line
+		d.given[within(where, key.Value)] = d.pos(resolve(value))
 		f.read(value)
 	}
 	missing := slices.DeleteFunc(names, func(name string) bool {
@@ -102,6 +121,16 @@ func (d *decoder) mapping(n *yaml.Node, where, want string, fs fields) bool {
 		d.fail(n, "missing-key", "%s lacks the required key %q", where, name)
 	}
 	return true
+}
+
+// root is what messages call the whole; its fields have paths without it.
+const root = "the config"
+
+func within(where, key string) string {
+	if where == root {
+		return key
+	}
+	return where + "." + key
 }
 
 func (d *decoder) unknownKey(key *yaml.Node, where, allowed string, names []string) {
@@ -284,17 +313,17 @@ func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (t
 	return 0, false
 }
 
-// goDuration writes whole minutes as Go does, without the parts that are zero:
+// goDuration writes whole seconds as Go does, without the parts that are zero:
 // 168h, not 168h0m0s.
 func goDuration(v time.Duration) string {
-	h, m := v/time.Hour, v%time.Hour/time.Minute
-	switch {
-	case h == 0:
-		return fmt.Sprintf("%dm", m)
-	case m == 0:
-		return fmt.Sprintf("%dh", h)
+	s := v.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
 	}
-	return fmt.Sprintf("%dh%dm", h, m)
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // isOff says whether a value switches something off: off or false.

@@ -126,7 +126,8 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 	t.Parallel()
 	doc := string(read(t, "../docs/config.md"))
 	source := "version: 1\nx: 1\nenvironments: [{x: 1}]\ninventory: {x: 1}\nlimits: {x: 1}\ndashboard: {x: 1}\n" +
-		"rules: [{name: r, x: 1, match: {all: [{x: {}}, {tag: t, x: 1}]}, anomaly: {x: 1}, thresholds: [{x: 1}], actions: {x: 1}}]\n"
+		"defaults: {x: 1}\nfindings: {x: 1}\nexceptions: [{x: 1}]\n" +
+		"rules: [{name: r, x: 1, match: {all: [{x: {}}, {tag: t, x: 1}]}, anomaly: {x: 1}, perOperation: {Decrypt: {x: 1}}, bandTag: {x: 1}, thresholds: [{x: 1}], actions: {x: 1}}]\n"
 	_, problems := printed("f", []byte(source), nil)
 	var fields []string
 	for _, p := range problems {

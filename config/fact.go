@@ -2,11 +2,9 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -34,15 +32,6 @@ func (f Fact) Values() []string {
 	}
 	return nil
 }
-
-// The forms of an alias ("CreateAlias", KMS API Reference) and of a key ID; the
-// IDs of multi-Region keys begin with mrk-.
-var (
-	aliasForm = regexp.MustCompile(`^alias/[a-zA-Z0-9:/_-]+$`)
-	keyIDForm = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
-)
-
-const maxAlias = 256 // characters, with "alias/"
 
 // MatchText says whether a leaf with equals, in, glob or regex is satisfied by a
 // value: that of a tag, or a fact.
@@ -76,7 +65,8 @@ func (d *decoder) fact(n *yaml.Node, f Fact, where string) *Condition {
 	case MultiRegion:
 		c.Want, ok = d.boolean(value, where)
 	case CreatedBefore, CreatedAfter:
-		c.Date, ok = d.day(value, where)
+		c.Date = d.day(value, where)
+		ok = !c.Date.IsZero()
 	default:
 		ok = d.factTest(value, where, c)
 	}
@@ -137,11 +127,11 @@ func (d *decoder) factValue(n *yaml.Node, where string, f Fact) string {
 		d.fail(n, "not-allowed", "%s is %q%s; allowed: %s", where, s, diag.DidYouMean(s, known), strings.Join(known, ", "))
 	case f == Alias && !strings.HasPrefix(s, "alias/"):
 		d.fail(n, "not-allowed", "%s is %q, and each alias begins with alias/; write %q", where, s, "alias/"+strings.TrimPrefix(s[strings.LastIndex(s, ":")+1:], "alias/"))
-	case f == Alias && (!aliasForm.MatchString(s) || utf8.RuneCountInString(s) > maxAlias):
+	case f == Alias && (!aliasNamePattern.MatchString(s)):
 		d.fail(n, "not-allowed", "%s is %s, which no key can have; an alias is alias/ and letters, digits, /, _ and -, at most %d characters (for * and ? use glob)", where, shown(s), maxAlias)
 	case f == KeyID && strings.HasPrefix(s, "arn:"):
 		d.fail(n, "not-allowed", "%s is an ARN; write its last part, which is the key ID: %q", where, s[strings.LastIndex(s, "/")+1:])
-	case f == KeyID && !keyIDForm.MatchString(s):
+	case f == KeyID && !keyIDPattern.MatchString(s):
 		d.fail(n, "not-allowed", "%s is %s; a key ID looks like 1234abcd-12ab-34cd-56ef-1234567890ab, or is mrk- and 32 of 0-9 and a-f (for an alias use alias)", where, shown(s))
 	}
 	return s
@@ -178,19 +168,4 @@ func (d *decoder) factGlob(n *yaml.Node, where string, c *Condition) {
 	case c.Fact == KeyID && !c.glob.spelledWith("0123456789abcdef-mrk"):
 		d.fail(n, "not-allowed", "%s %s fits no key ID, which is mrk- and 0-9, a-f, or 0-9, a-f and -; of an ARN write the last part", where, shown(s))
 	}
-}
-
-// day reads a date without a time: the moment at which it begins in UTC.
-func (d *decoder) day(n *yaml.Node, where string) (time.Time, bool) {
-	n = resolve(n)
-	if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
-		d.wrongType(n, where, "a date such as 2026-01-31")
-		return time.Time{}, false
-	}
-	day, err := time.Parse(time.DateOnly, n.Value)
-	if err != nil {
-		d.fail(n, "bad-date", "%s is %s, which is no date; write year, month and day, for example 2026-01-31: it begins at 00:00 UTC", where, shown(n.Value))
-		return time.Time{}, false
-	}
-	return day, true
 }

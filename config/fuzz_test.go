@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
 	"keywatch/config"
@@ -66,20 +68,40 @@ func checkValid(t *testing.T, c *config.Config) {
 			t.Errorf("rule %q has no condition", r.Name)
 		case r.Watch && r.Anomaly == nil && len(r.Thresholds) == 0:
 			t.Errorf("rule %q makes no alarm", r.Name)
+		case r.BandTag != nil && (r.BandTag.Tag == "" || r.BandTag.Min.Value <= 0 || r.BandTag.AllowLooser && r.BandTag.Max.Value < r.BandTag.Min.Value):
+			t.Errorf("rule %q: %+v", r.Name, r.BandTag)
 		case r.Operations.Scope == config.Listed && len(r.Operations.List) == 0:
 			t.Errorf("rule %q has an empty list of operations", r.Name)
 		}
 		seen[r.Name] = true
 		_ = r.Match.String()
 		holds(r.Match, tags{"team": "payments"})
-		if a := r.Anomaly; a != nil && (a.Band == "" || a.Period <= 0 || a.Breaching < 1 || a.Breaching > a.Evaluate) {
-			t.Errorf("rule %q: %+v", r.Name, a)
+		anomalies := slices.Collect(maps.Values(r.PerOperation))
+		for _, a := range append(anomalies, r.Anomaly) {
+			if a != nil && (a.Band == "" || a.Period <= 0 || a.Breaching < 1 || a.Breaching > a.Evaluate || a.ID != r.Anomaly.ID) {
+				t.Errorf("rule %q: %+v", r.Name, a)
+			}
 		}
 		for _, th := range r.Thresholds {
 			if len(th.Operations) == 0 || th.Period <= 0 || th.Breaching < 1 || th.Breaching > th.Evaluate {
 				t.Errorf("rule %q: %+v", r.Name, th)
 			}
 		}
+	}
+	for _, e := range c.Exceptions {
+		if e.Key == "" || e.Reason == "" || e.Owner == "" || e.Expires.IsZero() || e.ByAlias() == e.Written.IsZero() || (e.Account == "") != (e.Region == "") {
+			t.Errorf("exception %+v", e)
+		}
+	}
+	text, err := c.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, problems := config.Parse("f.yaml", text, nil)
+	if err := problems.Errors().Err(); err != nil && !strings.Contains(err.Error(), "[too-large]") {
+		t.Fatalf("the config with everything filled in is not valid: %v\n%s", err, text)
+	} else if diff := cmp.Diff(c, again, sameValues); err == nil && diff != "" {
+		t.Errorf("it means something else (-want +got):\n%s\n%s", diff, text)
 	}
 }
 

@@ -92,6 +92,9 @@ func (d *decoder) checkPath(c *Config) {
 	if i.Source == Live && d.compare != nil && !d.sourceOverridden && i.Compare != "" {
 		d.fail(d.compare, "snapshot-compare", "inventory.compare is %s, but inventory.source is live, which always looks at the deployed stacks; write source: snapshot, or remove compare", i.Compare)
 	}
+	if i.Source == Live && d.sourceOverridden {
+		i.Compare = CompareAuto // as with path: the file's stays for the runs without -c
+	}
 	fail := func(format string, args ...any) { d.problems.Add(i.PathPos, "snapshot-path", format, args...) }
 	switch several := len(c.Environments) > 1; {
 	case i.Source == Frozen && i.Path == "":

@@ -101,12 +101,12 @@ func one(pos Pos, code, format string, args ...any) diag.List {
 // Parse reads a config from bytes and reports every problem, unsorted; with an
 // error among them the Config is not to be used.
 func Parse(file string, data []byte, overrides map[string]string) (*Config, diag.List) {
-	root, problems := parseYAML(file, data)
-	if root == nil {
+	tree, problems := parseYAML(file, data)
+	if tree == nil {
 		return nil, problems
 	}
-	d := &decoder{file: file, origin: map[*yaml.Node]string{}}
-	d.override(root, overrides)
+	d := &decoder{file: file, origin: map[*yaml.Node]string{}, given: map[string]Pos{}, defaults: defaults{rule: plainRule()}}
+	d.override(tree, overrides)
 	c := &Config{
 		File: file, Source: data,
 		Name:             "keywatch",
@@ -114,9 +114,12 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 		Limits:           Limits{Alarms: 1000, MonthlyUSD: Dollars(300)},
 		DetectorsManaged: true,
 		Dashboard:        &Dashboard{TopKeys: 20},
+		Findings:         Findings{All: LevelWarn},
+		Given:            d.given,
 	}
-	c.Limits.AlarmsPos, c.Limits.MonthlyUSDPos, c.Inventory.PathPos = d.pos(root), d.pos(root), d.pos(root)
-	d.mapping(root, "the config", "a mapping that begins with version: 1", fields{
+	c.Limits.AlarmsPos, c.Limits.MonthlyUSDPos, c.Inventory.PathPos = d.pos(tree), d.pos(tree), d.pos(tree)
+	var rules, exceptions *yaml.Node // read after what they build on, wherever they stand
+	d.mapping(tree, root, "a mapping that begins with version: 1", fields{
 		"version":      required(d.version),
 		"name":         optional(func(n *yaml.Node) { d.deploymentName(n, c) }),
 		"environments": optional(func(n *yaml.Node) { d.environments(n, c) }),
@@ -126,12 +129,21 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 			s, _ := d.choice(n, "detector", "managed", "cloudwatch")
 			c.DetectorsManaged = s != "cloudwatch"
 		}),
-		"rules":        required(func(n *yaml.Node) { d.rules(n, c) }),
+		"defaults":     optional(d.readDefaults),
+		"rules":        required(func(n *yaml.Node) { rules = n }),
+		"exceptions":   optional(func(n *yaml.Node) { exceptions = n }),
 		"dashboard":    optional(func(n *yaml.Node) { d.dashboard(n, c) }),
 		"requireMatch": optional(func(n *yaml.Node) { d.setBool(n, "requireMatch", &c.RequireMatch) }),
+		"findings":     optional(func(n *yaml.Node) { d.findings(n, c) }),
 	})
+	if rules != nil {
+		d.rules(rules, c)
+	}
+	if exceptions != nil {
+		d.exceptions(exceptions, c)
+	}
 	d.checkPath(c)
-	return c, d.problems
+	return c, c.Findings.Apply(d.problems)
 }
 
 // Overridable are the paths that a context value keywatch:PATH may set.
@@ -139,7 +151,7 @@ var Overridable = []string{
 	"name", "detector", "requireMatch",
 	"inventory.source", "inventory.path", "inventory.compare", "inventory.maxAge", "inventory.onStale", "inventory.onUnreadable", "inventory.timeout",
 	"limits.alarms", "limits.monthlyUSD",
-	"dashboard.topKeys",
+	"dashboard.topKeys", "findings.all",
 }
 
 // override puts values into the tree, in place of those of the file, so that

@@ -52,7 +52,7 @@ func (d *decoder) rules(n *yaml.Node, c *Config) {
 // those of which an earlier one takes all that they match. It waits until there
 // are no errors, which may be about just these rules.
 func (d *decoder) unreachable(rules []Rule) {
-	if len(d.problems.Errors()) > 0 {
+	if d.mistakes() > 0 {
 		return
 	}
 	if last := slices.IndexFunc(rules, func(r Rule) bool { return r.TakesAll() }); last >= 0 && last < len(rules)-1 {
@@ -79,7 +79,10 @@ func (d *decoder) unreachable(rules []Rule) {
 // together: what is given, and what is not to be judged further since a mistake
 // in it has been reported.
 type ruleKeys struct {
+	where         string
 	given, broken map[string]bool
+	// perOperation waits until the anomaly alarm that it builds on is read.
+	perOperation []operationNode
 	// misspelt: some key is unknown, so that nothing may be called missing.
 	misspelt bool
 }
@@ -88,30 +91,25 @@ type ruleKeys struct {
 func (k *ruleKeys) field(d *decoder, key string, read func(*yaml.Node)) field {
 	return optional(func(v *yaml.Node) {
 		k.given[key] = true
-		before := len(d.problems.Errors())
+		before := d.mistakes()
 		read(v)
-		k.broken[key] = len(d.problems.Errors()) > before
+		k.broken[key] = d.mistakes() > before
 	})
 }
 
 func (d *decoder) rule(n *yaml.Node, where string) Rule {
 	n = resolve(n)
-	anomaly := spec.DefaultAnomaly()
-	r := Rule{Pos: d.pos(n), Watch: true, Operations: Operations{Scope: Core}, Anomaly: &anomaly}
-	k := &ruleKeys{given: map[string]bool{}, broken: map[string]bool{}}
-	fs := fields{
-		"name": required(func(v *yaml.Node) { r.Name = d.ruleName(v, where+".name") }),
-		"match": required(func(v *yaml.Node) {
-			r.Match = d.condition(v, where+".match", 0)
-			d.contradictions(r.Match)
-		}),
-		"watch":      k.field(d, "watch", func(v *yaml.Node) { d.setBool(v, where+".watch", &r.Watch) }),
-		"continue":   k.field(d, "continue", func(v *yaml.Node) { d.setBool(v, where+".continue", &r.Continue) }),
-		"operations": k.field(d, "operations", func(v *yaml.Node) { r.Operations = d.operations(v, where+".operations") }),
-		"anomaly":    k.field(d, "anomaly", func(v *yaml.Node) { r.Anomaly = d.anomaly(v, where+".anomaly") }),
-		"thresholds": k.field(d, "thresholds", func(v *yaml.Node) { r.Thresholds = d.thresholds(v, where+".thresholds") }),
-		"actions":    k.field(d, "actions", func(v *yaml.Node) { r.Actions = d.actions(v, where+".actions") }),
-	}
+	r := d.defaults.rule
+	r.Pos = d.pos(n)
+	k := newRuleKeys(where)
+	fs := d.outcome(&r, k)
+	fs["name"] = required(func(v *yaml.Node) { r.Name = d.ruleName(v, where+".name") })
+	fs["match"] = required(func(v *yaml.Node) {
+		r.Match = d.condition(v, where+".match", 0)
+		d.contradictions(r.Match)
+	})
+	fs["watch"] = k.field(d, "watch", func(v *yaml.Node) { d.setBool(v, where+".watch", &r.Watch) })
+	fs["continue"] = k.field(d, "continue", func(v *yaml.Node) { d.setBool(v, where+".continue", &r.Continue) })
 	if !d.mapping(n, where, "a mapping of name, match and what to make", fs) {
 		return r
 	}
@@ -120,60 +118,27 @@ func (d *decoder) rule(n *yaml.Node, where string) Rule {
 	if r.Name != "" {
 		label = fmt.Sprintf("rule %q", r.Name)
 	}
-	if r.Watch {
-		d.checkOutcome(&r, label, k)
-	} else {
+	if !r.Watch {
 		d.checkUnwatched(&r, label, k)
+		plain := plainRule() // nothing of defaults
+		plain.Name, plain.Pos, plain.Match, plain.Watch = r.Name, r.Pos, r.Match, false
+		return plain
 	}
+	d.perOperation(&r, k)
+	d.checkOutcome(&r, label, k)
 	return r
 }
 
 // checkUnwatched refuses an outcome that watch: false would throw away.
 func (d *decoder) checkUnwatched(r *Rule, label string, k *ruleKeys) {
 	var has []string
-	for _, key := range []string{"operations", "anomaly", "thresholds", "actions", "continue"} {
+	for _, key := range append(slices.Clone(outcomeKeys), "continue") {
 		if k.given[key] {
 			has = append(has, key)
 		}
 	}
 	if len(has) > 0 {
 		d.problems.Add(r.Pos, "watch-false", "%s says watch: false, which makes no alarms, and has %s; drop watch: false or the rest", label, strings.Join(has, ", "))
-	}
-}
-
-// checkOutcome looks at the parts of a rule that watches together.
-func (d *decoder) checkOutcome(r *Rule, label string, k *ruleKeys) {
-	if k.misspelt || k.broken["watch"] {
-		return
-	}
-	none := r.Anomaly == nil && len(r.Thresholds) == 0
-	if none && !k.broken["thresholds"] {
-		d.problems.Add(r.Pos, "no-alarm", "%s makes no alarm: anomaly is off and it has no thresholds; add one, or say watch: false if nobody is to watch these keys", label)
-	}
-	if none {
-		return
-	}
-	if k.given["operations"] && r.Anomaly == nil {
-		d.problems.Warn(r.Pos, "unused", "%s chooses operations, but its anomaly alarm is off and thresholds name their own; operations has no effect", label)
-	}
-	if r.Actions.None() && !k.broken["actions"] {
-		d.problems.Warn(r.Pos, "no-actions", "%s has no actions, so its alarms notify nobody; add actions: {alarm: [ARN]}", label)
-	}
-	if r.Anomaly != nil && !k.broken["anomaly"] {
-		d.adviseMissing(r.Pos, label, r.Anomaly)
-	}
-}
-
-// adviseMissing remarks on pairs of direction and missing data that rarely
-// mean what they say. An idle key has no datapoints.
-func (d *decoder) adviseMissing(pos Pos, label string, a *spec.Anomaly) {
-	switch {
-	case a.Direction != spec.Above && a.Missing != "breaching":
-		d.problems.Warn(pos, "missing-data", "%s: an anomaly alarm with direction: %s and missing: %s does not see a key that falls silent, since an idle key has no datapoints; use missing: breaching if silence matters", label, a.Direction, a.Missing)
-	case a.Direction == spec.Above && a.Missing == "breaching":
-		d.problems.Warn(pos, "missing-data", "%s: an anomaly alarm with direction: above and missing: breaching alarms whenever a key is idle; use missing: notBreaching", label)
-	case a.Missing == "missing":
-		d.problems.Warn(pos, "missing-data", "%s: missing: missing puts the alarm into INSUFFICIENT_DATA whenever a key is idle; use missing: notBreaching", label)
 	}
 }
 
@@ -253,27 +218,6 @@ func watchableNames() []string {
 	return names
 }
 
-// anomaly reads the settings of the anomaly alarm, or off / false for none.
-func (d *decoder) anomaly(n *yaml.Node, where string) *spec.Anomaly {
-	n = resolve(n)
-	if isOff(n) {
-		return nil
-	}
-	a := spec.DefaultAnomaly()
-	fs := d.evaluation(where, &a.Evaluation, spec.MaxAnomalyPeriod)
-	fs["id"] = optional(func(v *yaml.Node) { a.ID = d.alarmID(v, where+".id") })
-	fs["direction"] = optional(func(v *yaml.Node) {
-		s, _ := d.choice(v, where+".direction", string(spec.Above), string(spec.Below), string(spec.Both))
-		a.Direction = spec.Direction(s)
-	})
-	fs["band"] = optional(func(v *yaml.Node) { a.Band = d.band(v, where+".band") })
-	fs["statistic"] = optional(func(v *yaml.Node) { a.Statistic, _ = d.choice(v, where+".statistic", spec.Statistics...) })
-	if d.mapping(n, where, "a mapping such as {band: 2}, or off", fs) {
-		d.checkEvaluation(n, where, a.Evaluation)
-	}
-	return &a
-}
-
 func (d *decoder) band(n *yaml.Node, where string) string {
 	v, written, ok := d.number(n, where)
 	switch {
@@ -309,16 +253,20 @@ func (d *decoder) evaluation(where string, e *spec.Evaluation, longest time.Dura
 }
 
 // checkEvaluation looks at the numbers together; a 0 is one that was reported.
-func (d *decoder) checkEvaluation(n *yaml.Node, where string, e spec.Evaluation) {
+// below are the paths of what where builds on.
+func (d *decoder) checkEvaluation(pos Pos, where string, e spec.Evaluation, below ...string) {
 	if e.Breaching > e.Evaluate && e.Evaluate > 0 {
-		keys := mappingKeys(n)
 		note := func(key string) string {
-			if slices.Contains(keys, key) {
+			switch path, _ := d.source(key, append([]string{where}, below...)...); path {
+			case "":
+				return " (the default)"
+			case within(where, key):
 				return ""
+			default:
+				return " (" + path + ")"
 			}
-			return " (the default)"
 		}
-		d.fail(n, "breaching", "%s: breaching is %d%s, more than evaluate, %d%s; an alarm looks at `evaluate` datapoints, of which `breaching` must breach", where, e.Breaching, note("breaching"), e.Evaluate, note("evaluate"))
+		d.problems.Add(pos, "breaching", "%s: breaching is %d%s, more than evaluate, %d%s; an alarm looks at `evaluate` datapoints, of which `breaching` must breach", where, e.Breaching, note("breaching"), e.Evaluate, note("evaluate"))
 	}
 	window := e.Period * time.Duration(e.Evaluate)
 	limit, kind := spec.MaxWindow(e.Period), "of an hour and more"
@@ -326,7 +274,7 @@ func (d *decoder) checkEvaluation(n *yaml.Node, where string, e spec.Evaluation)
 		kind = "below an hour"
 	}
 	if e.Period > 0 && window > limit {
-		d.fail(n, "window", "%s looks back period × evaluate = %s × %d = %s; CloudWatch allows %s for periods %s; lower evaluate or period", where, goDuration(e.Period), e.Evaluate, goDuration(window), goDuration(limit), kind)
+		d.problems.Add(pos, "window", "%s looks back period × evaluate = %s × %d = %s; CloudWatch allows %s for periods %s; lower evaluate or period", where, goDuration(e.Period), e.Evaluate, goDuration(window), goDuration(limit), kind)
 	}
 }
 
@@ -372,13 +320,13 @@ func (d *decoder) threshold(n *yaml.Node, where string) Threshold {
 		t.Above = above
 	})
 	if d.mapping(n, where, "a mapping of operations, above and how to evaluate", fs) {
-		d.checkEvaluation(resolve(n), where, t.Evaluation)
+		d.checkEvaluation(t.Pos, where, t.Evaluation)
 	}
 	return t
 }
 
-func (d *decoder) actions(n *yaml.Node, where string) Actions {
-	var a Actions
+// actions reads lists of actions in place of those that a has.
+func (d *decoder) actions(n *yaml.Node, where string, a *Actions) {
 	list := func(key string, to *[]Action) field {
 		return optional(func(v *yaml.Node) { *to = d.actionList(v, where+"."+key) })
 	}
@@ -389,7 +337,6 @@ func (d *decoder) actions(n *yaml.Node, where string) Actions {
 	})
 	_, problems := a.Fill(Place{})
 	d.problems = append(d.problems, problems...)
-	return a
 }
 
 func (d *decoder) actionList(n *yaml.Node, where string) []Action {

@@ -71,7 +71,7 @@ func wordsOf(re *syntax.Regexp) ([]string, bool) {
 	case syntax.OpEmptyMatch:
 		return []string{""}, true
 	case syntax.OpLiteral:
-		return []string{string(re.Rune)}, plain(re)
+		return []string{string(re.Rune)}, literalText(re)
 	case syntax.OpCapture:
 		return wordsOf(re.Sub[0])
 	case syntax.OpCharClass:
@@ -116,8 +116,8 @@ func wordsOf(re *syntax.Regexp) ([]string, bool) {
 	return nil, false
 }
 
-// plain says that a literal is case-sensitive and can be written down.
-func plain(re *syntax.Regexp) bool {
+// literalText says that a literal is case-sensitive and can be written down.
+func literalText(re *syntax.Regexp) bool {
 	return re.Flags&syntax.FoldCase == 0 && !slices.ContainsFunc(re.Rune, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
@@ -132,7 +132,7 @@ func globFrom(re *syntax.Regexp) (string, bool) {
 			}
 			b.WriteRune(r)
 		}
-		return b.String(), plain(re)
+		return b.String(), literalText(re)
 	case syntax.OpCapture:
 		return globFrom(re.Sub[0])
 	case syntax.OpAnyCharNotNL, syntax.OpAnyChar:

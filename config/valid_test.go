@@ -18,7 +18,7 @@ import (
 // sameValues compares configs without the places and compiled patterns.
 var sameValues = cmp.Options{
 	cmpopts.IgnoreTypes(diag.Pos{}),
-	cmpopts.IgnoreFields(config.Config{}, "File", "Source", "Warnings"),
+	cmpopts.IgnoreFields(config.Config{}, "File", "Source", "Given", "Warnings"),
 	cmpopts.IgnoreUnexported(config.Condition{}),
 	cmpopts.EquateEmpty(),
 }
@@ -69,6 +69,7 @@ func usualConfig(rules ...config.Rule) *config.Config {
 		Limits:           config.Limits{Alarms: 1000, MonthlyUSD: 300_000_000},
 		DetectorsManaged: true,
 		Dashboard:        &config.Dashboard{TopKeys: 20},
+		Findings:         config.Findings{All: config.LevelWarn},
 		Rules:            rules,
 	}
 }
@@ -150,6 +151,7 @@ func TestEveryField(t *testing.T) {
 		Limits:       config.Limits{Alarms: 5000, MonthlyUSD: 1_499_500_000},
 		Rules:        []config.Rule{payments, static, sandbox},
 		Dashboard:    &config.Dashboard{TopKeys: 500},
+		Findings:     config.Findings{All: config.LevelWarn},
 		RequireMatch: true,
 	}
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
@@ -212,6 +214,8 @@ func TestOverrides(t *testing.T) {
 	want.Inventory = config.Inventory{Source: config.Frozen, Path: "keys.json", Compare: config.CompareNever, MaxAge: time.Hour, FailOnStale: true, Timeout: 45 * time.Second}
 	want.Limits = config.Limits{Alarms: 7, MonthlyUSD: 2_500_000}
 	want.Dashboard.TopKeys = 3
+	want.Findings.All = config.LevelFail
+	want.Rules[0].Actions.Alarm = arns("arn:{partition}:sns:{region}:{account}:pager")
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -269,7 +273,7 @@ func TestAdviceOnMissingData(t *testing.T) {
 	for _, p := range load(t, "testdata/ok/advice.yaml").Warnings {
 		got = append(got, p.Code+": "+strings.SplitAfter(p.Message, ":")[0])
 	}
-	want := []string{`missing-data: rule "below":`, `missing-data: rule "both":`, `unreachable: rule "both" is never asked (nor are the 3 after it):`, `missing-data: rule "above":`, `missing-data: rule "unknown":`}
+	want := []string{`missing-data: rule "below":`, `unreachable: rule "both" is never asked (nor are the 3 after it):`, `missing-data: rule "both":`, `missing-data: rule "above":`, `missing-data: rule "unknown":`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -111,9 +111,16 @@ func applicable(usage, keySpec string) []Operation {
 // see and whose alarms would mostly sleep.
 func Core(usage, keySpec string) ([]Operation, bool) {
 	ops, ok := Applicable(usage, keySpec)
+	return withoutPairs(ops), ok
+}
+
+// WatchableCore is every operation that is core for some key, sorted.
+func WatchableCore() []Operation { return withoutPairs(Watchable()) }
+
+func withoutPairs(ops []Operation) []Operation {
 	return slices.DeleteFunc(ops, func(o Operation) bool {
 		return o == GenerateDataKeyPair || o == GenerateDataKeyPairWithoutPlaintext
-	}), ok
+	})
 }
 
 func isRSA(s string) bool {

@@ -132,18 +132,10 @@ func (d depth) need(c *config.Config) inventory.Need {
 	switch {
 	case d == traced: // an explanation shows what no rule asked for too
 		return inventory.Need{}
-	case d == allTags, fails(c.Findings, "unmatched"), fails(c.Findings, "tag-typo"):
+	case d == allTags, c.Findings.Level("unmatched") == config.LevelFail, c.Findings.Level("tag-typo") == config.LevelFail:
 		need.Filters = nil
 	}
 	return need
-}
-
-// fails says whether a finding is an error.
-func fails(f config.Findings, code string) bool {
-	if level, named := f.Codes[code]; named {
-		return level == config.LevelFail
-	}
-	return f.All == config.LevelFail
 }
 
 // asked is what a verb wants to know.
@@ -215,7 +207,7 @@ func dangling(all []built) {
 		plans[i] = b.plan
 	}
 	first := plans[0]
-	first.Problems = append(first.Problems, plan.Dangling(plans)...)
+	first.Problems = append(first.Problems, first.Config.Findings.Apply(plan.Dangling(plans))...)
 	first.Problems.Sort()
 }
 

@@ -161,15 +161,20 @@ func (w *World) synth(ctx context.Context, o *options) error {
 }
 
 func (w *World) validateCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var effective bool
+	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "check the config, offline",
 		Long: `Check the config without calling AWS, and say what was found in it.
 
 Everything that is wrong is reported at once, each as file:line:col: what, the
 value, what is allowed [code]. docs/codes.md explains each code. What depends on
-the account (regions of ARNs, how many keys match) is seen by keywatch plan.`,
-		Example: "  keywatch validate\n  keywatch validate --config teams/payments.yaml",
+the account (regions of ARNs, how many keys match) is seen by keywatch plan.
+
+With --effective the config itself is printed, with everything filled in and
+behind each value where it comes from: a line of the file, defaults, a context
+value, or "default". What is printed is a config that means the same.`,
+		Example: "  keywatch validate\n  keywatch validate --config teams/payments.yaml\n  keywatch validate --effective -c keywatch:limits.alarms=5000",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			c, _, err := w.load(o)
@@ -185,6 +190,14 @@ the account (regions of ARNs, how many keys match) is seen by keywatch plan.`,
 			if len(problems.Errors()) > 0 {
 				return errGate
 			}
+			if effective {
+				text, err := c.Effective()
+				if err != nil {
+					return err
+				}
+				_, err = w.Stdout.Write(text)
+				return output(err)
+			}
 			watching := 0
 			for _, r := range c.Rules {
 				if r.Watch {
@@ -195,6 +208,8 @@ the account (regions of ARNs, how many keys match) is seen by keywatch plan.`,
 			return output(err)
 		},
 	}
+	cmd.Flags().BoolVar(&effective, "effective", false, "print the config with everything filled in, and where each value comes from")
+	return cmd
 }
 
 // checkActions checks the ARNs for the places that the config names.

@@ -75,6 +75,8 @@ type Key struct {
 	Units []PlacedUnit
 	// Notes are operations that a rule names and the key cannot do.
 	Notes []string
+	// Bands are the bands that a tag of the key changes.
+	Bands []BandOverride
 }
 
 // PlacedUnit is a unit with its stack; empty when it could not be placed.
@@ -101,8 +103,9 @@ type RuleTotal struct {
 	without    int
 	ineligible *Key
 
-	actions spec.Actions // filled for this environment
-	origin  string       // what descriptions say of it
+	actions      spec.Actions                      // filled for this environment
+	perOperation map[spec.Operation][]spec.Anomaly // as spec.Watch has it
+	origin       string                            // what descriptions say of it
 }
 
 // Alarms is the number of alarms of both kinds.
@@ -164,6 +167,7 @@ func Build(c *config.Config, inv *inventory.Inventory, o Options) *Plan {
 	b.checkLimits()
 	b.findings()
 	b.report()
+	b.plan.Problems = c.Findings.Apply(b.plan.Problems)
 	b.plan.Problems.Sort()
 	return b.plan
 }
@@ -223,7 +227,7 @@ func (b *builder) fillActions() {
 		actions, problems := r.Actions.Fill(at)
 		p.Problems = append(p.Problems, problems...)
 		origin := fmt.Sprintf("Rule %s of keywatch deployment %s.", r.Name, b.names)
-		p.Rules = append(p.Rules, RuleTotal{Name: r.Name, Watch: r.Watch, actions: actions, origin: origin})
+		p.Rules = append(p.Rules, RuleTotal{Name: r.Name, Watch: r.Watch, actions: actions, perOperation: perOperation(&r), origin: origin})
 	}
 }
 
@@ -273,15 +277,22 @@ func (b *builder) without(k *Key) {
 func (b *builder) watch(k *Key) {
 	key := spec.Key{ARN: k.ARN, Alias: k.Alias(), Usage: k.Usage, Spec: k.Spec}
 	var units []spec.Unit
+	operations := 0           // that rules choose and the key can do
 	var owners map[string]int // alarm ID → rule, while several rules apply
 	if len(k.Decision.Rules) > 1 {
 		owners = map[string]int{}
 	}
 	for _, r := range k.Decision.Rules {
-		made := spec.Expand(key, b.watchOf(k, r), b.names)
+		w := b.watchOf(k, r)
+		operations += len(w.Operations)
+		made := spec.Expand(key, w, b.names)
 		if len(made) == 0 {
+			why := "can do none of the operations that it names"
+			if len(w.Operations) > 0 {
+				why = "can do only operations for which its perOperation is off"
+			}
 			b.found(group{diag.Warning, b.plan.Config.Rules[r].Pos, "no-operation", fmt.Sprintf("rule %q makes no alarm on key ", b.plan.Rules[r].Name),
-				fmt.Sprintf(": a key of %s, %s can do none of the operations that it names", k.Usage, k.Spec)}, k.ARN)
+				fmt.Sprintf(": a key of %s, %s %s", k.Usage, k.Spec, why)}, k.ARN)
 		}
 		for _, u := range made {
 			b.own(r, u, owners)
@@ -302,6 +313,9 @@ func (b *builder) watch(k *Key) {
 	}
 	if len(units) == 0 {
 		k.Decision.Reason = fmt.Sprintf("the key (%s, %s) can do none of the operations that rule %q names", k.Usage, k.Spec, k.Rule)
+		if operations > 0 {
+			k.Decision.Reason = fmt.Sprintf("the key (%s, %s) can do only operations for which perOperation of rule %q is off", k.Usage, k.Spec, k.Rule)
+		}
 	}
 }
 
@@ -344,6 +358,10 @@ func (b *builder) watchOf(k *Key, rule int) spec.Watch {
 			w.Operations = can
 		default:
 			w.Operations = b.able(k, r, r.Operations.List, can)
+		}
+		w.PerOperation = b.plan.Rules[rule].perOperation
+		if r.BandTag != nil {
+			b.tagBands(k, r, &w)
 		}
 	}
 	for _, t := range r.Thresholds {
