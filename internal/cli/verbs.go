@@ -159,7 +159,7 @@ func (w *World) validateCommand(o *options) *cobra.Command {
 		Long: `Check the config without calling AWS, and say what was found in it.
 
 Everything that is wrong is reported at once, each as file:line:col: what, the
-value, what is allowed [code]. docs/codes.md explains each code. What depends on
+value, what is allowed [code]. docs/codes has a page for each code. What depends on
 the account (regions of ARNs, how many keys match) is seen by keywatch plan.`,
 		Example: "  keywatch validate\n  keywatch validate --config teams/payments.yaml",
 		Args:    cobra.NoArgs,
