@@ -10,7 +10,7 @@ import (
 )
 
 // policed are the verbs that call AWS.
-var policed = []string{"synth", "plan", "explain", "coverage", "snapshot"}
+var policed = []string{"synth", "plan", "explain", "coverage", "snapshot", "init"}
 
 // policy is an IAM policy document ("IAM JSON policy elements reference", IAM
 // User Guide).

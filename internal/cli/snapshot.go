@@ -24,15 +24,17 @@ import (
 
 // freezing is one run of the verb snapshot.
 type freezing struct {
-	output       string
-	place, check bool
+	output, format string
+	place, check   bool
+	// told is what became of each file, for JSON.
+	told []*frozen
 }
 
 func (w *World) snapshotCommand(o *options) *cobra.Command {
 	var f freezing
 	cmd := &cobra.Command{
 		Use:   "snapshot",
-		Short: "freeze keys and places into a file to review and to synthesise from",
+		Short: "freeze keys and places into a file to review",
 		Long: `Read the keys of the account and the places of their alarms, and write them to a
 file. With inventory: {source: snapshot, path: FILE} in the config, synth takes
 everything from there: the same bytes anywhere, without credentials or network.
@@ -43,9 +45,12 @@ rules and places are one reviewed diff.
 
 The file is what inventory.path says, or -o. It holds no secret, but key ARNs,
 aliases, tags and states: docs/snapshot.md has the list.`,
-		Example: "  keywatch snapshot\n  keywatch snapshot -o snapshots/prod.json\n  keywatch snapshot --place\n  keywatch snapshot --check",
+		Example: "  keywatch snapshot\n  keywatch snapshot -o snapshots/prod.json\n  keywatch snapshot --place\n  keywatch snapshot --check --format json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(f.format); err != nil {
+				return err
+			}
 			c, s, err := w.load(o)
 			if err != nil {
 				return err
@@ -62,25 +67,30 @@ aliases, tags and states: docs/snapshot.md has the list.`,
 			// One after the other: each prints what changed.
 			for _, sp := range spots {
 				if f.place {
-					err = w.placeOffline(c, s, sp, f)
+					err = w.placeOffline(c, s, sp, &f)
 				} else {
-					err = w.freeze(ctx, c, s, sp, f)
+					err = w.freeze(ctx, c, s, sp, &f)
 				}
 				if err != nil {
-					return w.refuse(c, err)
+					err = w.refuse(c, err)
+					break
 				}
 			}
-			return nil
+			if f.format == "json" && len(f.told) > 0 {
+				return errors.Join(err, w.printFrozen(f.told))
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "the file, instead of inventory.path")
 	cmd.Flags().BoolVar(&f.place, "place", false, "offline: only give a place to alarms that have none")
+	formatFlag(cmd, &f.format)
 	cmd.Flags().BoolVar(&f.check, "check", false, "write nothing; exit status 1 if the file would change")
 	return cmd
 }
 
 // freeze takes a snapshot of the account and region, over the one that is there.
-func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp spot, f freezing) error {
+func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp spot, f *freezing) error {
 	source, inv, err := w.read(ctx, c, sp, inventory.Need{})
 	if err != nil {
 		return err
@@ -138,7 +148,7 @@ func (w *World) olderSnapshot(c *config.Config, path string, inv *inventory.Inve
 
 // placeOffline gives a place to every alarm that the rules want and that has
 // none.
-func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f freezing) error {
+func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f *freezing) error {
 	old, err := w.openSnapshot(c, f.output, sp.account, sp.region)
 	if err != nil {
 		return err
@@ -152,6 +162,7 @@ func (w *World) placeOffline(c *config.Config, s *settings, sp spot, f freezing)
 		return problems
 	}
 	if len(added) == 0 {
+		f.told = append(f.told, frozenOf(old.File, old))
 		w.note("notice", "%s has a place for every alarm; it was not changed", old.File)
 		return nil
 	}
@@ -168,18 +179,23 @@ func unplaceable(p *plan.Plan) diag.List {
 }
 
 // keep prints what is new and writes the file, in one piece or not at all.
-func (w *World) keep(path, name string, old, next *snapshot.Snapshot, f freezing) error {
+func (w *World) keep(path, name string, old, next *snapshot.Snapshot, f *freezing) error {
 	next.Deployment = name
 	data, err := snapshot.Encode(*next)
 	if err != nil {
 		return err
 	}
 	changes := "a new file"
+	told := frozenOf(path, next)
+	told.New = old == nil
+	f.told = append(f.told, told)
 	if old != nil {
 		diff := snapshot.Diff(old, next)
-		changes = snapshot.Summary(diff)
-		if err := output(snapshot.Text(w.Stdout, diff)); err != nil {
-			return err
+		changes, told.Changes = snapshot.Summary(diff), changesOf(diff)
+		if f.format != "json" {
+			if err := output(snapshot.Text(w.Stdout, diff)); err != nil {
+				return err
+			}
 		}
 		if f.check && len(diff) == 0 {
 			w.note("notice", "%s is what is there now", path)
@@ -197,14 +213,10 @@ func (w *World) keep(path, name string, old, next *snapshot.Snapshot, f freezing
 	if err := write(path, data); err != nil {
 		return environment(fmt.Errorf("write the snapshot: %w", err))
 	}
-	inv, unreadable := next.Inventory, 0
-	for i := range inv.Keys {
-		if inv.Keys[i].Unreadable != "" {
-			unreadable++
-		}
-	}
-	if unreadable > 0 {
-		w.note("warning", "%d of %s could not be read; the snapshot says so, and they count as not covered", unreadable, counted(len(inv.Keys), "key"))
+	told.Written = true
+	inv := next.Inventory
+	if told.Unreadable > 0 {
+		w.note("warning", "%d of %s could not be read; the snapshot says so, and they count as not covered", told.Unreadable, counted(len(inv.Keys), "key"))
 	}
 	w.note("notice", "wrote %s: %s of %s in %s, %s; %s", path, counted(len(inv.Keys), "key"), inv.Account, inv.Region, counted(len(next.Places.Units), "place"), changes)
 	return nil

@@ -153,7 +153,8 @@ func (w *World) synth(ctx context.Context, o *options) error {
 }
 
 func (w *World) validateCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var format string
+	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "check the config, offline",
 		Long: `Check the config without calling AWS, and say what was found in it.
@@ -161,32 +162,30 @@ func (w *World) validateCommand(o *options) *cobra.Command {
 Everything that is wrong is reported at once, each as file:line:col: what, the
 value, what is allowed [code]. docs/codes has a page for each code. What depends on
 the account (regions of ARNs, how many keys match) is seen by keywatch plan.`,
-		Example: "  keywatch validate\n  keywatch validate --config teams/payments.yaml",
+		Example: "  keywatch validate\n  keywatch validate --config teams/payments.yaml\n  keywatch validate --format json | jq .problems",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			if format == "json" {
+				return w.validateJSON(o)
+			}
 			c, _, err := w.load(o)
 			if err != nil {
 				return err
 			}
-			problems := c.Warnings
-			if len(c.Environments) > 0 {
-				problems = append(slices.Clone(problems), checkActions(c)...)
-			}
-			problems.Sort()
+			problems := judged(c)
 			w.say(problems, c)
 			if len(problems.Errors()) > 0 {
 				return errGate
 			}
-			watching := 0
-			for _, r := range c.Rules {
-				if r.Watch {
-					watching++
-				}
-			}
-			_, err = fmt.Fprintf(w.Stdout, "%s: valid: %s, %d of which watch; %s\n", c.File, counted(len(c.Rules), "rule"), watching, counted(len(problems), "warning"))
+			_, err = fmt.Fprintf(w.Stdout, "%s: valid: %s, %d of which watch; %s\n", c.File, counted(len(c.Rules), "rule"), watching(c), counted(len(problems), "warning"))
 			return output(err)
 		},
 	}
+	formatFlag(cmd, &format)
+	return cmd
 }
 
 // checkActions checks the ARNs for the places that the config names.
@@ -418,8 +417,8 @@ func (w *World) sayProblems(all []built, of func(*plan.Plan) diag.List) (failed 
 
 // with reads and plans every environment, and hands them to a verb together.
 func (w *World) with(ctx context.Context, o *options, format string, trace bool, f func(context.Context, []built) error) error {
-	if !slices.Contains(formats, format) {
-		return fmt.Errorf("--format %q; allowed: %s", format, strings.Join(formats, ", "))
+	if err := checkFormat(format); err != nil {
+		return err
 	}
 	all, err := w.build(ctx, o, trace)
 	if err != nil {

@@ -68,6 +68,10 @@ func Actions(verb string) []string {
 	switch verb {
 	case "coverage":
 		return CoverageActions()
+	case "init":
+		actions := InventoryActions()
+		slices.Sort(actions)
+		return actions
 	default: // plan, explain and snapshot read what synth reads
 		return SynthActions()
 	}
