@@ -57,7 +57,7 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 	whole := 0
 	for _, b := range blocks {
-		if strings.HasPrefix(b[2], "version:") != (b[1] == "") {
+		if regexp.MustCompile(`^(#.*\n)*version:`).MatchString(b[2]) != (b[1] == "") {
 			t.Errorf("a block that begins with version: is whole, any other is marked; this is neither:\n%s", b[0])
 		}
 		if b[1] == "" {

@@ -73,3 +73,22 @@ func TestThePageIsTrue(t *testing.T) {
 		t.Error("snapshot-form.md names another largest file")
 	}
 }
+
+// The changes that the page shows are printed like that.
+func TestTheDocumentedChanges(t *testing.T) {
+	t.Parallel()
+	const a, b, c, d = "1234abcd-12ab-34cd-56ef-1234567890ab", "2345bcde-12ab-34cd-56ef-1234567890ab", "3456cdef-12ab-34cd-56ef-1234567890ab", "4567defa-12ab-34cd-56ef-1234567890ab"
+	var text strings.Builder
+	if err := snapshot.Text(&text, []snapshot.Change{
+		{Kind: snapshot.TagChanged, Key: a, Name: "env", From: "prod", To: "dev"},
+		{Kind: snapshot.StateChanged, Key: b, Name: "state", From: "Enabled", To: "Disabled"},
+		{Kind: snapshot.KeyUnreadable, Key: c, To: "kms:DescribeKey: AccessDeniedException"},
+		{Kind: snapshot.KeyAdded, Key: d, To: "alias/orders"},
+		{Kind: snapshot.PlaceAdded, Key: d + "/Decrypt", To: "1"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(page(t), "```text\n"+text.String()+"```") {
+		t.Errorf("the page does not show:\n%s", text.String())
+	}
+}
