@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"keywatch/config"
 	"keywatch/internal/diag"
@@ -113,7 +114,15 @@ func (w *World) printJSON(v any) error {
 	if err := enc.Encode(v); err != nil {
 		return output(err)
 	}
-	_, err := fmt.Fprint(w.Stdout, b.String())
+	var safe strings.Builder
+	for _, r := range b.String() {
+		if r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			fmt.Fprintf(&safe, "\\u%04x", r)
+			continue
+		}
+		safe.WriteRune(r)
+	}
+	_, err := fmt.Fprint(w.Stdout, safe.String())
 	return output(err)
 }
 

@@ -115,6 +115,23 @@ func TestVersionAsJSON(t *testing.T) {
 	}
 }
 
+// What a name or tag holds does not steer a terminal, and is the same when read.
+func TestJSONDoesNotSteerTheTerminal(t *testing.T) {
+	t.Parallel()
+	const name = "a\u202eb\u009bc\u007f"
+	d := newDisk(nil)
+	if err := d.printJSON(named{1, name}); err != nil {
+		t.Fatal(err)
+	}
+	var back named
+	if err := json.Unmarshal(d.stdout.Bytes(), &back); err != nil || back.Version != name {
+		t.Errorf("%q, %v", back.Version, err)
+	}
+	if strings.ContainsAny(d.stdout.String(), "\u202e\u009b\u007f") {
+		t.Errorf("%q", d.stdout.String())
+	}
+}
+
 const frozenConfig = "version: 1\nenvironments: [{account: \"111122223333\", region: eu-west-1}, {account: \"111122223333\", region: eu-central-1}]\n" +
 	"inventory: {source: snapshot, path: \"{account}-{region}.json\"}\nrules: [{name: a, match: every, operations: [Decrypt]}]\n"
 

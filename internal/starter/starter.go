@@ -249,10 +249,10 @@ func (f *file) text() string {
 	if f.plan != nil {
 		alarms, usd := above(f.plan)
 		b.WriteString("\n")
-		f.note(&b, "", "", "Just above what is suggested. Synth refuses to exceed them.")
+		note(&b, "", "", "Just above what is suggested. Synth refuses to exceed them.")
 		fmt.Fprintf(&b, "limits: {alarms: %d, monthlyUSD: %d}\n", alarms, usd)
 		b.WriteString("\n")
-		f.note(&b, "", "", f.why)
+		note(&b, "", "", f.why)
 	}
 	b.WriteString("rules:\n")
 	for i, r := range f.rules {
@@ -260,7 +260,7 @@ func (f *file) text() string {
 			if i > 0 {
 				b.WriteString("\n")
 			}
-			f.note(&b, "", "  ", r.about)
+			note(&b, "", "  ", r.about)
 			fmt.Fprintf(&b, "  # %s.\n", total(f.plan.Rules[i]))
 		}
 		b.WriteString(r.text("  "))
@@ -275,11 +275,11 @@ func (f *file) text() string {
 func (f *file) head(b *strings.Builder) {
 	inv := f.plan.Inventory
 	b.WriteString("# yaml-language-server: $schema=docs/schema/config.schema.json\n#\n")
-	f.note(b, "", "", fmt.Sprintf("A first config for %s in %s, as it was on %s. Look at each rule, say whom to tell, then see keywatch validate and keywatch plan. Every field is in docs/config.md.",
+	note(b, "", "", fmt.Sprintf("A first config for %s in %s, as it was on %s. Look at each rule, say whom to tell, then see keywatch validate and keywatch plan. Every field is in docs/config.md.",
 		inv.Account, inv.Region, inv.ReadAt.UTC().Format("2006-01-02")))
 	fmt.Fprintf(b, "#\n# In all: %s, %s with alarms, %s, %s a month.\n#\n",
 		counted(f.plan.Totals.Keys, "key"), counted(f.plan.Totals.Watched, "key"), counted(f.plan.Totals.Alarms, "alarm"), plan.FormatUSD(f.plan.Totals.MonthlyUSD))
-	f.note(b, "", "", fmt.Sprintf("The prices are %s; the dashboard is in them.", plan.PricesOf))
+	note(b, "", "", fmt.Sprintf("The prices are %s; the dashboard is in them.", plan.PricesOf))
 	b.WriteString("#\n")
 	if len(f.tags) == 0 {
 		b.WriteString("# No key that can have alarms carries a tag.\n")
@@ -294,7 +294,7 @@ func (f *file) head(b *strings.Builder) {
 		if more := len(t.values) - mostValues; more > 0 {
 			values = append(values, fmt.Sprintf("and %d more", more))
 		}
-		f.note(b, "  ", "", fmt.Sprintf("%s: %d: %s", told(t.key), t.keys, strings.Join(values, ", ")))
+		note(b, "  ", "", fmt.Sprintf("%s: %d: %s", told(t.key), t.keys, strings.Join(values, ", ")))
 	}
 	if more := len(f.tags) - mostTags; more > 0 {
 		fmt.Fprintf(b, "#   and %d more\n", more)
@@ -316,13 +316,13 @@ func (f *file) tail(b *strings.Builder) {
 		{counts[rules.NotEligible], "can have no alarms: AWS managed, pending deletion, or of an unknown spec"},
 		{counts[rules.Unreadable], "could not be read"},
 	} {
-		f.note(b, "", "  ", fmt.Sprintf("%s %s.", counted(c.keys, "key"), c.what))
+		note(b, "", "  ", fmt.Sprintf("%s %s.", counted(c.keys, "key"), c.what))
 	}
 	if f.rest == nil {
 		return
 	}
 	alarms, usd := above(f.withRest)
-	f.note(b, "", "  ", f.rest.about+fmt.Sprintf(" To have that rule too, take the # away and set limits to alarms: %d, monthlyUSD: %d.", alarms, usd))
+	note(b, "", "  ", f.rest.about+fmt.Sprintf(" To have that rule too, take the # away and set limits to alarms: %d, monthlyUSD: %d.", alarms, usd))
 	fmt.Fprintf(b, "  # %s.\n", total(f.withRest.Rules[len(f.rules)]))
 	for line := range strings.Lines(f.rest.text("")) {
 		b.WriteString("  #" + line)
@@ -412,7 +412,7 @@ func told(s string) string {
 }
 
 // note writes a text as comment lines of 80 columns.
-func (f *file) note(b *strings.Builder, hang, indent, text string) {
+func note(b *strings.Builder, hang, indent, text string) {
 	line := indent + "#" + hang
 	empty := line
 	for word := range strings.FieldsSeq(text) {
