@@ -76,8 +76,6 @@ func schemaOf(t reflect.Type) *schema {
 		return &schema{Enum: schemaWords(v.words())}
 	}
 	switch t.Kind() {
-	case reflect.Pointer:
-		return schemaOf(t.Elem())
 	case reflect.String:
 		return &schema{Type: "string"}
 	case reflect.Bool:
@@ -302,15 +300,37 @@ func (ruleShape) shape() *schema {
 	return s
 }
 
-// shape of an exception: by alias it says where and since when, for any other key
-// that is known.
+func (levelShape) shape() *schema {
+	return &schema{Enum: []any{string(LevelOff), string(LevelWarn), string(LevelFail), false}, Description: "off drops the finding, warn remarks on it, fail makes it an error."}
+}
+
+// shape of a tag that sets bands: a wider one needs an end.
+func (bandTagShape) shape() *schema {
+	s := &schema{Type: "object", AdditionalProperties: new(bool), Properties: map[string]*schema{}}
+	s.add(reflect.TypeFor[bandTagShape]())
+	s.If = &schema{Required: []string{"allowLooser"}, Properties: map[string]*schema{"allowLooser": {Const: true}}}
+	s.Then = &schema{Required: []string{"max"}}
+	return s
+}
+
+// shape of an exception: by alias it says where and since when; an ARN names its
+// place itself.
 func (exceptionShape) shape() *schema {
 	s := &schema{Type: "object", AdditionalProperties: new(bool), Properties: map[string]*schema{}}
 	s.add(reflect.TypeFor[exceptionShape]())
-	s.If = &schema{Required: []string{"key"}, Properties: map[string]*schema{"key": {Pattern: "^alias/"}}}
-	s.Then = &schema{Required: []string{"written"}, OneOf: []*schema{
-		{Required: []string{"environment"}}, {Required: []string{"everywhere"}, Properties: map[string]*schema{"everywhere": {Const: true}}},
-	}}
-	s.Else = &schema{Not: &schema{Required: []string{"written"}}}
+	by := func(prefix string) *schema {
+		return &schema{Required: []string{"key"}, Properties: map[string]*schema{"key": {Pattern: "^" + prefix}}}
+	}
+	here := &schema{Required: []string{"environment"}}
+	everywhere := &schema{Required: []string{"everywhere"}, Properties: map[string]*schema{"everywhere": {Const: true}}}
+	both := &schema{Required: []string{"environment", "everywhere"}, Properties: everywhere.Properties}
+	since := &schema{Required: []string{"written"}}
+	s.If = by("alias/")
+	s.Then = &schema{Required: []string{"written"}, OneOf: []*schema{here, everywhere}}
+	s.Else = &schema{
+		If:   by("arn:"),
+		Then: &schema{Not: &schema{AnyOf: []*schema{since, here, everywhere}}},
+		Else: &schema{Not: &schema{AnyOf: []*schema{since, both}}},
+	}
 	return s
 }

@@ -601,7 +601,13 @@ func TestTheSchemaOfWhatIsPending(t *testing.T) {
 	exception := func(text string) string { return "version: 1\nexceptions: [{" + text + "}]" + rest }
 	const who = ", reason: retired, owner: data, expires: 2027-01-31"
 	for source, good := range map[string]bool{
-		"version: 1\nfindings: {all: warn, tag-typo: fail, unmatched: off}" + rest:                                                   true,
+		"version: 1\nfindings: {all: warn, tag-typo: fail, unmatched: off}" + rest: true,
+		"version: 1\nfindings: {no-match: false}" + rest:                           true,
+		rule("bandTag: off"):                         true,
+		rule("bandTag: {tag: t, allowLooser: true}"): false,
+		exception("key: legacy" + who):               false,
+		exception("key: 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab'" + who):                        true,
+		exception("key: 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab', everywhere: true" + who):      false,
 		"version: 1\nfindings: {tag-typos: fail}" + rest:                                                                             false,
 		"version: 1\nfindings: {all: error}" + rest:                                                                                  false,
 		"version: 1\ndefaults: {operations: applicable, anomaly: {band: 3}, perOperation: {Sign: off}, actions: {alarm: []}}" + rest: true,

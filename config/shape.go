@@ -41,13 +41,13 @@ type environmentShape struct {
 }
 
 type inventoryShape struct {
-	Source       string                   `yaml:"source" enum:"live,snapshot" default:"\"live\"" doc:"AWS, or a file that keywatch snapshot wrote."`
-	Path         string                   `yaml:"path" min:"1" example:"\"snapshots/{account}-{region}.json\"" doc:"The snapshot. {account} and {region} in it are filled in."`
-	MaxAge       lengthShape              `yaml:"maxAge" default:"\"168h\"" doc:"The age from which on a snapshot is old; up to 8760h."`
-	OnStale      string                   `yaml:"onStale" enum:"warn,fail" default:"\"warn\"" doc:"What an old snapshot means."`
-	OnUnreadable string                   `yaml:"onUnreadable" enum:"fail,warn" default:"\"fail\"" doc:"What a key means that exists but may not be read."`
-	Rates        map[ratedWord]*rateShape `yaml:"rates" doc:"The most requests per second of an operation. Left out: half of the published quotas."`
-	Timeout      lengthShape              `yaml:"timeout" default:"\"30m\"" doc:"How long a run may read AWS; up to 24h."`
+	Source       string                  `yaml:"source" enum:"live,snapshot" default:"\"live\"" doc:"AWS, or a file that keywatch snapshot wrote."`
+	Path         string                  `yaml:"path" min:"1" example:"\"snapshots/{account}-{region}.json\"" doc:"The snapshot. {account} and {region} in it are filled in."`
+	MaxAge       lengthShape             `yaml:"maxAge" default:"\"168h\"" doc:"The age from which on a snapshot is old; up to 8760h."`
+	OnStale      string                  `yaml:"onStale" enum:"warn,fail" default:"\"warn\"" doc:"What an old snapshot means."`
+	OnUnreadable string                  `yaml:"onUnreadable" enum:"fail,warn" default:"\"fail\"" doc:"What a key means that exists but may not be read."`
+	Rates        map[ratedWord]rateShape `yaml:"rates" doc:"The most requests per second of an operation. Left out: half of the published quotas."`
+	Timeout      lengthShape             `yaml:"timeout" default:"\"30m\"" doc:"How long a run may read AWS; up to 24h."`
 }
 
 type rateShape struct {
@@ -73,12 +73,12 @@ type ruleShape struct {
 
 // outcomeShape is what to make: of a rule, and of defaults.
 type outcomeShape struct {
-	Operations   operationsShape                  `yaml:"operations" default:"\"core\"" doc:"For which operations there is an anomaly alarm: core (without the data key pair operations), applicable (all that the key can do), or a list."`
-	Anomaly      anomalyShape                     `yaml:"anomaly" off:"yes" doc:"The anomaly alarm on each operation; off makes none."`
-	PerOperation map[operationWord]*settingsShape `yaml:"perOperation" off:"yes" doc:"What differs from anomaly for single operations; off makes no anomaly alarm on it."`
-	BandTag      bandTagShape                     `yaml:"bandTag" doc:"A tag by which a key sets the band of its anomaly alarms."`
-	Thresholds   []thresholdShape                 `yaml:"thresholds" max:"20" doc:"Static alarms."`
-	Actions      actionsShape                     `yaml:"actions" doc:"Whom an alarm notifies, by the state that it goes to."`
+	Operations   operationsShape                 `yaml:"operations" default:"\"core\"" doc:"For which operations there is an anomaly alarm: core (without the data key pair operations), applicable (all that the key can do), or a list."`
+	Anomaly      anomalyShape                    `yaml:"anomaly" off:"yes" doc:"The anomaly alarm on each operation; off makes none."`
+	PerOperation map[operationWord]settingsShape `yaml:"perOperation" off:"yes" doc:"What differs from anomaly for single operations; off makes no anomaly alarm on it."`
+	BandTag      bandTagShape                    `yaml:"bandTag" off:"yes" doc:"A tag by which a key sets the band of its anomaly alarms; off takes none."`
+	Thresholds   []thresholdShape                `yaml:"thresholds" max:"20" doc:"Static alarms."`
+	Actions      actionsShape                    `yaml:"actions" doc:"Whom an alarm notifies, by the state that it goes to."`
 }
 
 type anomalyShape struct {
@@ -124,19 +124,18 @@ type actionShape struct {
 }
 
 // findingsShape is a level for each code, or for all.
-type findingsShape map[findingWord]*levelShape
+type findingsShape map[findingWord]levelShape
 
-type levelShape struct {
-	Value string `enum:"off,warn,fail" doc:"off drops the finding, warn remarks on it, fail makes it an error."`
-}
+// levelShape is what becomes of a finding. Some readers of YAML take off for false.
+type levelShape struct{}
 
 type exceptionShape struct {
-	Key         string    `yaml:"key,required" min:"1" example:"\"1234abcd-12ab-34cd-56ef-1234567890ab\"|\"alias/legacy\"" doc:"A key ID, a key ARN, or an alias with alias/."`
+	Key         string    `yaml:"key,required" pattern:"^(alias/.+|arn:aws(-[a-z]+)*:kms:[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:key/.+|mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$" example:"\"1234abcd-12ab-34cd-56ef-1234567890ab\"|\"alias/legacy\"" doc:"A key ID, a key ARN, or an alias with alias/."`
 	Environment string    `yaml:"environment" pattern:"^[0-9]{12}/[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$" example:"\"111122223333/eu-west-1\"" doc:"The only ACCOUNT/REGION that it is for. An alias needs this, or everywhere: true."`
 	Everywhere  bool      `yaml:"everywhere" doc:"true: an alias of this name is meant in each account and region."`
 	Written     timeShape `yaml:"written" doc:"When an exception by alias was written. One whose alias points to another key since then no longer holds."`
-	Reason      string    `yaml:"reason,required" min:"1" doc:"Why the key is excepted."`
-	Owner       string    `yaml:"owner,required" min:"1" doc:"Who answers for it."`
+	Reason      string    `yaml:"reason,required" pattern:"\\S" max:"1000" doc:"Why the key is excepted."`
+	Owner       string    `yaml:"owner,required" pattern:"\\S" doc:"Who answers for it."`
 	Expires     dateShape `yaml:"expires,required" doc:"The last day on which it holds, in UTC."`
 }
 
@@ -169,13 +168,13 @@ type tagValueShape struct {
 }
 
 type aliasShape struct {
-	Equals string            `yaml:"equals" pattern:"^alias/" example:"\"alias/payments-db\"" doc:"An alias is this text."`
+	Equals string            `yaml:"equals" pattern:"^alias/[a-zA-Z0-9/_-]+$" max:"256" example:"\"alias/payments-db\"" doc:"An alias is this text."`
 	In     []aliasValueShape `yaml:"in" min:"1" doc:"An alias is one of these."`
 	Glob   string            `yaml:"glob" max:"1000" example:"\"alias/pay-*\"" doc:"The pattern fits a whole alias."`
 }
 
 type aliasValueShape struct {
-	Value string `pattern:"^alias/"`
+	Value string `pattern:"^alias/[a-zA-Z0-9/_-]+$" max:"256"`
 }
 
 type keyIDShape struct {
