@@ -77,41 +77,81 @@ func giver(fun ast.Expr) bool {
 	return false
 }
 
-var entry = regexp.MustCompile("(?m)^### `([^`]*)`$")
+const codesDir = "../docs/codes/"
 
-// docs/codes.md has an entry for each code, in alphabetical order, and none
-// for a code that nobody gives.
-func TestEveryCodeIsDocumented(t *testing.T) {
-	t.Parallel()
-	given := map[string]string{}
-	for _, dir := range []string{".", "../internal/plan", "../internal/places", "../internal/cli", "../internal/snapshot"} {
+// pages are the pages of docs/codes, by code.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, path := range glob(t, codesDir+"*.md") {
+		if code := strings.TrimSuffix(filepath.Base(path), ".md"); code != "README" {
+			out[code] = string(read(t, path))
+		}
+	}
+	return out
+}
+
+// given are the codes that the program can give, with a place for each.
+func given(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, dir := range append([]string{"."}, glob(t, "../internal/*")...) {
 		codes := codesIn(t, dir)
-		if len(codes) == 0 {
+		if len(codes) == 0 && slices.Contains([]string{".", "plan", "places", "cli", "snapshot"}, filepath.Base(dir)) {
 			t.Errorf("%s gives no code: the search is broken", dir)
 		}
-		maps.Copy(given, codes)
+		maps.Copy(all, codes)
 	}
-	var documented []string
-	for _, m := range entry.FindAllStringSubmatch(string(read(t, "../docs/codes.md")), -1) {
-		documented = append(documented, m[1])
+	return all
+}
+
+// docs/codes has a page for each code and none for a code that nobody gives; so
+// has its index, in alphabetical order.
+func TestEveryCodeIsDocumented(t *testing.T) {
+	t.Parallel()
+	codes, documented := given(t), pages(t)
+	for _, problem := range compareCodes(codes, slices.Sorted(maps.Keys(documented))) {
+		t.Error("docs/codes: " + problem)
 	}
-	for _, problem := range compareCodes(given, documented) {
-		t.Error(problem)
+	var index []string
+	for _, m := range regexp.MustCompile("(?m)^\\| \\[`([^`]*)`\\]\\(([^)]*)\\.md\\) \\| .").FindAllStringSubmatch(string(read(t, codesDir+"README.md")), -1) {
+		if m[1] != m[2] {
+			t.Errorf("docs/codes/README.md leads from [%s] to the page of [%s]", m[1], m[2])
+		}
+		index = append(index, m[1])
+	}
+	for _, problem := range compareCodes(codes, index) {
+		t.Error("docs/codes/README.md: " + problem)
+	}
+}
+
+// A page names its code and says what it means, how to mend it, and its level if
+// the config sets that.
+func TestThePagesOfCodes(t *testing.T) {
+	t.Parallel()
+	levels := schemaAt(t, "findings").names()
+	for code, text := range pages(t) {
+		if !strings.HasPrefix(text, "# `"+code+"`\n\nMeans: ") || !strings.Contains(text, "\nFix: ") {
+			t.Errorf("the page of [%s] lacks its name, what it means or the fix:\n%s", code, text)
+		}
+		if has := strings.Contains(text, "\nLevel: `"); has != slices.Contains(levels, code) {
+			t.Errorf("the page of [%s] has a line of its level: %t; the config sets it: %t", code, has, !has)
+		}
 	}
 }
 
 func compareCodes(given map[string]string, documented []string) (problems []string) {
 	for _, code := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(documented, code) {
-			problems = append(problems, fmt.Sprintf("docs/codes.md has no entry for [%s], given at %s", code, given[code]))
+			problems = append(problems, fmt.Sprintf("nothing on [%s], given at %s", code, given[code]))
 		}
 	}
 	for i, code := range documented {
 		if given[code] == "" {
-			problems = append(problems, fmt.Sprintf("docs/codes.md explains [%s], which nothing gives", code))
+			problems = append(problems, fmt.Sprintf("[%s] is explained, which nothing gives", code))
 		}
 		if i > 0 && documented[i-1] >= code {
-			problems = append(problems, fmt.Sprintf("docs/codes.md: [%s] is out of order or there twice", code))
+			problems = append(problems, fmt.Sprintf("[%s] is out of order or there twice", code))
 		}
 	}
 	return problems

@@ -43,7 +43,7 @@ func condition(t *testing.T, match string) (*config.Condition, []string) {
 	if c == nil || len(c.Rules) != 1 || c.Rules[0].Match == nil {
 		t.Fatalf("match: %s: %v", match, problems)
 	}
-	return c.Rules[0].Match, codes(problems)
+	return c.Rules[0].Match, codes(problems.Errors())
 }
 
 // values are the columns of the truth table below. Each row is a leaf on the

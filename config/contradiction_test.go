@@ -91,7 +91,7 @@ func contradictionsOf(t *testing.T, match string) (*config.Condition, []*config.
 		t.Fatalf("match: %s: %v", match, problems)
 	}
 	places := map[diag.Pos]bool{}
-	for _, p := range problems {
+	for _, p := range problems.Errors() {
 		if p.Code != "contradiction" {
 			t.Fatalf("match: %s: %v", match, p)
 		}

@@ -2,9 +2,9 @@ package config_test
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -58,7 +58,7 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 	whole := 0
 	for _, b := range blocks {
-		if strings.HasPrefix(b[2], "version:") != (b[1] == "") {
+		if regexp.MustCompile(`^(#.*\n)*version:`).MatchString(b[2]) != (b[1] == "") {
 			t.Errorf("a block that begins with version: is whole, any other is marked; this is neither:\n%s", b[0])
 		}
 		if b[1] == "" {
@@ -85,20 +85,20 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 }
 
-// Every example of a mistake in docs/codes.md gives the code that it stands
-// below, as an error or warning, and no other.
+// Every example of a mistake on the page of a code gives that code, as an error or
+// warning, and no other.
 func TestDocumentedMistakes(t *testing.T) {
 	t.Parallel()
-	text := string(read(t, "../docs/codes.md"))
-	places := entry.FindAllStringSubmatchIndex(text, -1)
-	given := codesIn(t, ".")
-	for i, p := range places {
-		code, end := text[p[2]:p[3]], len(text)
-		if i+1 < len(places) {
-			end = places[i+1][0]
+	ours := codesIn(t, ".")
+	var sources []string
+	for _, path := range append(glob(t, "*.go"), glob(t, "../internal/*/*.go")...) {
+		if !strings.HasSuffix(path, "_test.go") {
+			sources = append(sources, string(read(t, path)))
 		}
-		blocks := yamlBlock.FindAllStringSubmatch(text[p[1]:end], -1)
-		if given[code] != "" && len(blocks) == 0 && !slices.Contains([]string{"no-file", "empty", "too-large", "unknown-context"}, code) {
+	}
+	for code, text := range pages(t) {
+		blocks := yamlBlock.FindAllStringSubmatch(text, -1)
+		if ours[code] != "" && len(blocks) == 0 && !slices.Contains([]string{"no-file", "empty", "too-large", "unknown-context"}, code) {
 			t.Errorf("[%s] has no example", code)
 		}
 		for _, b := range blocks {
@@ -112,13 +112,44 @@ func TestDocumentedMistakes(t *testing.T) {
 				t.Errorf("the example of [%s] gives %q:\n%s", code, list, got)
 			}
 		}
-		for _, part := range []string{"Means: ", "Fix: "} {
-			if !strings.Contains(text[p[1]:end], part) {
-				t.Errorf("[%s] lacks %q", code, part)
-			}
+		if len(blocks) == 0 {
+			checkQuoted(t, code, text, sources)
 		}
 	}
 }
+
+// checkQuoted holds a message that a page quotes to the words of the program: some
+// text of a file that gives the code stands in it.
+func checkQuoted(t *testing.T, code, page string, sources []string) {
+	t.Helper()
+	m := regexp.MustCompile("(?m)^Example: `(.*)`$").FindStringSubmatch(page)
+	if m == nil || !strings.HasSuffix(m[1], " ["+code+"]") {
+		t.Errorf("[%s] has neither an example nor a message that ends in its code", code)
+		return
+	}
+	for _, source := range sources {
+		if !strings.Contains(source, `"`+code+`"`) {
+			continue
+		}
+		for _, literal := range literals.FindAllString(source, -1) {
+			format, err := strconv.Unquote(literal)
+			if err != nil {
+				continue
+			}
+			for _, words := range verbs.Split(format, -1) {
+				if len(words) >= 12 && strings.Contains(m[1], words) {
+					return
+				}
+			}
+		}
+	}
+	t.Errorf("the example of [%s] is no message of it: %s", code, m[1])
+}
+
+var (
+	literals = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"`)
+	verbs    = regexp.MustCompile(`%[+#]?[a-z]|[;,] `) // a page may quote only a part
+)
 
 // docs/config.md names every field that the program knows: the ones it lists
 // when it is given one that it does not know.
@@ -142,8 +173,5 @@ func TestEveryFieldIsDocumented(t *testing.T) {
 		if !strings.Contains(doc, "`"+name+"`") {
 			t.Errorf("docs/config.md does not name `%s`", name)
 		}
-	}
-	if _, err := os.Stat("../docs/codes.md"); err != nil {
-		t.Error(err)
 	}
 }

@@ -162,10 +162,10 @@ func (d *decoder) factGlob(n *yaml.Node, where string, c *Condition) {
 	known := c.Fact.Values()
 	switch {
 	case known != nil && !slices.ContainsFunc(known, c.glob.Match):
-		d.fail(n, "not-allowed", "%s %s fits nothing that %s can be; the values are %s", where, shown(s), c.Fact, strings.Join(known, ", "))
+		d.fail(n, "contradiction", "%s %s fits nothing that %s can be; the values are %s", where, shown(s), c.Fact, strings.Join(known, ", "))
 	case c.Fact == Alias && !c.glob.MayBegin("alias/"):
-		d.fail(n, "not-allowed", "%s %s fits no alias, since each begins with alias/; write for example %s", where, shown(s), shown("alias/"+s))
+		d.fail(n, "contradiction", "%s %s fits no alias, since each begins with alias/; write for example %s", where, shown(s), shown("alias/"+s))
 	case c.Fact == KeyID && !c.glob.spelledWith("0123456789abcdef-mrk"):
-		d.fail(n, "not-allowed", "%s %s fits no key ID, which is mrk- and 0-9, a-f, or 0-9, a-f and -; of an ARN write the last part", where, shown(s))
+		d.fail(n, "contradiction", "%s %s fits no key ID, which is mrk- and 0-9, a-f, or 0-9, a-f and -; of an ARN write the last part", where, shown(s))
 	}
 }

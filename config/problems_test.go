@@ -89,10 +89,10 @@ func TestEveryCodeHasAMistake(t *testing.T) {
 			shown[p.Code] = true
 		}
 	}
-	given := codesIn(t, ".")
-	for _, code := range slices.Sorted(maps.Keys(given)) {
+	ours := codesIn(t, ".")
+	for _, code := range slices.Sorted(maps.Keys(ours)) {
 		if !shown[code] && elsewhere[code] == "" {
-			t.Errorf("no file in testdata/err gives [%s] (%s)", code, given[code])
+			t.Errorf("no file in testdata/err gives [%s] (%s)", code, ours[code])
 		}
 	}
 }

@@ -45,16 +45,18 @@ func (d *decoder) rules(n *yaml.Node, c *Config) {
 		}
 		first[r.Name] = r.Pos
 	}
+	if d.mistakes() > 0 { // which may be about just what would be remarked on
+		return
+	}
 	d.unreachable(c.Rules)
+	for _, r := range c.Rules {
+		d.simplify(r.Match)
+	}
 }
 
 // unreachable remarks on rules behind one that ends the walk of every key, and on
-// those of which an earlier one takes all that they match. It waits until there
-// are no errors, which may be about just these rules.
+// those of which an earlier one takes all that they match.
 func (d *decoder) unreachable(rules []Rule) {
-	if d.mistakes() > 0 {
-		return
-	}
 	if last := slices.IndexFunc(rules, func(r Rule) bool { return r.TakesAll() }); last >= 0 && last < len(rules)-1 {
 		more := ""
 		if n := len(rules) - last - 2; n > 0 {

@@ -10,6 +10,16 @@ import (
 // maxWords is how long a list may be that says a regex more plainly.
 const maxWords = 10
 
+// simplify remarks on the regexes that a plainer test says as well.
+func (d *decoder) simplify(c *Condition) {
+	if simpler := c.Simpler(); simpler != "" {
+		d.problems.Warn(c.Pos, "regex-glob", "the regex %q says the same as %s, which is plainer and cheaper; write {tag: %s, %s}", brief(c.Values[0]), brief(simpler), Readable(c.Tag), brief(simpler))
+	}
+	for _, child := range c.Children {
+		d.simplify(child)
+	}
+}
+
 // Simpler is the test that says the same as a regex more plainly, as the user
 // would write it, or "" if there is none or the leaf has another test. Equals, in
 // and glob are read at a glance, and only the values of the first two let synth

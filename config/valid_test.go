@@ -116,7 +116,7 @@ func TestEveryField(t *testing.T) {
 			leaf("team", config.In, "payments", "ledger"),
 			{Kind: config.Not, Children: []*config.Condition{leaf("env", config.GlobOf, "dev*")}},
 			{Kind: config.Any, Children: []*config.Condition{
-				leaf("pci", config.Equals, ""), leaf("pci", config.Regex, "level-[1-4]|all"), leaf("pci", config.Exists),
+				leaf("pci", config.Equals, ""), leaf("pci", config.Regex, "level-[1-4]+|all"), leaf("pci", config.Exists),
 			}},
 		}},
 		Operations: config.Operations{Scope: config.Listed, List: []spec.Operation{"Decrypt", "Encrypt"}},

@@ -187,6 +187,7 @@ templates. You rarely call that yourself; the CDK CLI does:
 
 The verbs answer questions and never deploy:
 
+  keywatch init                   write a first config for the account
   keywatch validate               is the config right?
   keywatch plan                   what would be deployed, and what does it cost?
   keywatch explain alias/orders   why has this key these alarms, or none?
@@ -213,19 +214,28 @@ Exit status: 0 fine; 1 problems in the config, or a gate failed; 2 bad usage;
 	root.PersistentFlags().StringVar(&o.config, "config", "", "config file (context: keywatch:config)")
 	root.PersistentFlags().StringArrayVarP(&o.context, "context", "c", nil, "context value keywatch:NAME=VALUE, as for cdk; may be repeated")
 	root.PersistentFlags().StringVar(&o.allowRemoval, "allow-removal", "", "number of keys that may lose all their alarms, when synth asks for it; with several environments ACCOUNT/REGION:N,… (context: keywatch:allowRemoval)")
-	root.AddCommand(w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.permissionsCommand(&o), w.snapshotCommand(&o), w.versionCommand())
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(w.initCommand(&o), w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.permissionsCommand(&o), w.snapshotCommand(&o), w.schemaCommand(), w.versionCommand())
+	w.teach(root, &o)
 	return root
 }
 
 func (w *World) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+	var format string
+	cmd := &cobra.Command{
+		Use: "version", Short: "print the version", Example: "  keywatch version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			if format == "json" {
+				return w.printJSON(named{1, w.Version})
+			}
 			_, err := fmt.Fprintf(w.Stdout, "keywatch %s\n", w.Version)
 			return output(err)
 		},
 	}
+	formatFlag(cmd, &format)
+	return cmd
 }
 
 // output is the failure of writing a result.

@@ -37,7 +37,7 @@ type snapshotWorld struct {
 
 const snapshotFile = "111122223333.json"
 
-const frozenConfig = `version: 1
+const comparedConfig = `version: 1
 environments: [{account: "111122223333", region: eu-west-1}]
 inventory: {source: snapshot, path: "{account}.json"}
 rules:
@@ -45,7 +45,7 @@ rules:
 `
 
 func newSnapshotWorld(keys int) *snapshotWorld {
-	f := &snapshotWorld{files: map[string][]byte{"keywatch.yaml": []byte(frozenConfig)}, caller: "111122223333"}
+	f := &snapshotWorld{files: map[string][]byte{"keywatch.yaml": []byte(comparedConfig)}, caller: "111122223333"}
 	for i := range keys {
 		f.keys = append(f.keys, frozenKey(i))
 	}

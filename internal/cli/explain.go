@@ -43,7 +43,7 @@ AWS: --tags team=x,env=y, with \\ in front of a comma that belongs to a value.
 
 With --verify RULE it is an assertion for a pipeline: exit status 1 unless RULE
 decides every KEY, that is, makes an alarm for it or takes it with watch: false.`,
-		Example: "  keywatch explain alias/payments-db\n  keywatch explain 1234abcd-12ab-34cd-56ef-1234567890ab --format json\n  keywatch explain --tags team=payments,env=prod --usage SIGN_VERIFY --spec RSA_2048\n  keywatch explain alias/payments-db --verify payments",
+		Example: "  keywatch explain alias/payments-db\n  keywatch explain 1234abcd-12ab-34cd-56ef-1234567890ab --format json\n  keywatch explain --tags team=payments --usage SIGN_VERIFY --spec RSA_2048\n  keywatch explain alias/payments-db --verify payments",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.keys = args
 			assume := cmd.Flags().Changed("tags")

@@ -13,7 +13,7 @@ import (
 )
 
 // policed are the verbs that call AWS.
-var policed = []string{"synth", "plan", "explain", "coverage", "snapshot"}
+var policed = []string{"synth", "plan", "explain", "coverage", "snapshot", "init"}
 
 // policy is an IAM policy document ("IAM JSON policy elements reference", IAM
 // User Guide).
@@ -91,7 +91,7 @@ func allow(sid string, actions []string) statement {
 func noPolicy(root *cobra.Command, verb string) error {
 	allowed := strings.Join(policed, ", ")
 	for _, c := range root.Commands() {
-		if c.Name() == verb {
+		if c.Name() == verb && c.Runnable() { // and is no help topic
 			return fmt.Errorf("%s calls nothing of AWS and needs no permission; verbs that do: %s", verb, allowed)
 		}
 	}

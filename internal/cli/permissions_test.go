@@ -84,9 +84,9 @@ func TestPermissionsThatCannotBeSaid(t *testing.T) {
 		status int
 		says   string
 	}{
-		"validate":               {ExitUsage, "error: validate calls nothing of AWS and needs no permission; verbs that do: synth, plan, explain, coverage, snapshot\n"},
+		"validate":               {ExitUsage, "error: validate calls nothing of AWS and needs no permission; verbs that do: synth, plan, explain, coverage, snapshot, init\n"},
 		"permissions":            {ExitUsage, "error: permissions calls nothing of AWS and needs no permission; "},
-		"covrage":                {ExitUsage, `error: there is no verb "covrage" (did you mean "coverage"?); allowed: synth, plan, explain, coverage, snapshot` + "\n"},
+		"covrage":                {ExitUsage, `error: there is no verb "covrage" (did you mean "coverage"?); allowed: synth, plan, explain, coverage, snapshot, init` + "\n"},
 		"nonsense":               {ExitUsage, `error: there is no verb "nonsense"; allowed: synth, `},
 		"plan --config no.yaml":  {ExitProblems, "no.yaml: --config names this config, but there is no such file"},
 		"plan --config bad.yaml": {ExitProblems, "[missing"},

@@ -24,8 +24,8 @@ import (
 
 // freezing is one run of the verb snapshot.
 type freezing struct {
-	output        string
-	place, verify bool
+	output, format string
+	place, verify  bool
 }
 
 // toStdout is the --output that is no file.
@@ -39,6 +39,8 @@ func (f freezing) check(c *config.Config, environments int) error {
 		return errors.New("neither -o FILE nor inventory.path says where the snapshot is")
 	case f.output == toStdout && (f.place || f.verify):
 		return errors.New("--output - is the standard output, and --place and --check are about the file that is there; name it")
+	case f.output == toStdout && f.format == "json":
+		return errors.New("--output - writes the snapshot to the standard output, where --format json would say what changed; take one of them")
 	case unknown != "":
 		return fmt.Errorf("--output has the unknown placeholder %s; allowed: {account}, {region}", unknown)
 	case f.output != "" && environments > 1 && !(strings.Contains(f.output, "{account}") && strings.Contains(f.output, "{region}")):
@@ -49,8 +51,8 @@ func (f freezing) check(c *config.Config, environments int) error {
 
 // frozen is a snapshot that is ready to be written.
 type frozen struct {
-	path      string // or toStdout
-	data      []byte
+	path      string             // or toStdout
+	data      []byte             // nil: there is nothing to write
 	old, next *snapshot.Snapshot // old: nil if there is none
 }
 
@@ -58,7 +60,7 @@ func (w *World) snapshotCommand(o *options) *cobra.Command {
 	var f freezing
 	cmd := &cobra.Command{
 		Use:   "snapshot",
-		Short: "freeze keys and places into a file to review and to synthesise from",
+		Short: "freeze keys and places into a file to review",
 		Long: `Read the keys of the account and the places of their alarms, and write them to a
 file. With inventory: {source: snapshot, path: FILE} in the config, synth takes
 everything from there: the same bytes anywhere, without credentials or network.
@@ -71,9 +73,12 @@ The file is what inventory.path says, or -o; {account} and {region} in either ar
 filled in. With -o - a new snapshot goes to stdout, without a look at an older one.
 Several environments are read before the first file is written. A file holds no
 secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
-		Example: "  keywatch snapshot\n  keywatch snapshot -o snapshots/{account}-{region}.json\n  keywatch snapshot --place\n  keywatch snapshot --check",
+		Example: "  keywatch snapshot\n  keywatch snapshot -o snapshots/{account}-{region}.json\n  keywatch snapshot --place\n  keywatch snapshot --check --format json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(f.format); err != nil {
+				return err
+			}
 			c, s, err := w.load(o)
 			if err != nil {
 				return err
@@ -101,12 +106,13 @@ secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
 			if err != nil {
 				return err
 			}
-			return w.keep(slices.DeleteFunc(made, func(m *frozen) bool { return m == nil }), f)
+			return w.keep(made, f)
 		},
 	}
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "the file, instead of inventory.path; - is stdout")
 	cmd.Flags().BoolVar(&f.place, "place", false, "offline: only give a place to alarms that have none")
 	cmd.Flags().BoolVar(&f.verify, "check", false, "write nothing; exit status 1 if the file would change")
+	formatFlag(cmd, &f.format)
 	return cmd
 }
 
@@ -196,7 +202,7 @@ func (w *World) olderSnapshot(c *config.Config, path string, inv *inventory.Inve
 }
 
 // placeOffline gives a place to every alarm that the rules want and that has
-// none. It is nil if there is no such alarm.
+// none. If there is no such alarm, there is nothing to write.
 func (w *World) placeOffline(c *config.Config, sp spot, f freezing) (*frozen, error) {
 	old, err := w.openSnapshot(c, f.output, sp.account, sp.region)
 	if err != nil {
@@ -212,7 +218,7 @@ func (w *World) placeOffline(c *config.Config, sp spot, f freezing) (*frozen, er
 	}
 	if len(added) == 0 {
 		w.note("notice", "%s has a place for every alarm; it was not changed", old.File)
-		return nil, nil
+		return &frozen{path: old.File, old: old, next: old}, nil
 	}
 	return seal(old.File, c.Name, old, next)
 }
@@ -228,17 +234,29 @@ func unplaceable(p *plan.Plan) diag.List {
 
 // keep prints what is new and writes the files, each in one piece or not at all.
 func (w *World) keep(made []*frozen, f freezing) error {
+	told := make([]*snapshotJSON, len(made))
+	for i, m := range made {
+		told[i] = m.json()
+	}
+	err := w.keepEach(made, told, f)
+	if f.format == "json" {
+		err = cmp.Or(err, w.printSnapshots(told))
+	}
+	return err
+}
+
+func (w *World) keepEach(made []*frozen, told []*snapshotJSON, f freezing) error {
 	changes := make([]string, len(made))
 	stale := 0
 	for i, m := range made {
+		if m.data == nil {
+			continue
+		}
 		changes[i] = "a new file"
 		if m.old != nil {
 			diff := snapshot.Diff(m.old, m.next)
-			changes[i] = snapshot.Summary(diff)
-			if len(made) > 1 && len(diff) > 0 {
-				w.note("notice", "%s:", m.path)
-			}
-			if err := output(snapshot.Text(w.Stdout, diff)); err != nil {
+			changes[i], told[i].Changes = snapshot.Summary(diff), changesOf(diff)
+			if err := w.sayChanges(m, diff, len(made) > 1, f); err != nil {
 				return err
 			}
 			if f.verify && len(diff) == 0 {
@@ -258,12 +276,27 @@ func (w *World) keep(made []*frozen, f freezing) error {
 		return nil
 	}
 	for i, m := range made {
+		if m.data == nil {
+			continue
+		}
 		if err := w.write(m); err != nil {
 			return environment(fmt.Errorf("write the snapshot: %w%s", err, others(made, i)))
 		}
-		w.wrote(m, changes[i])
+		told[i].Written = true
+		w.wrote(m, told[i].Unreadable, changes[i])
 	}
 	return nil
+}
+
+// sayChanges prints what a file did not hold before.
+func (w *World) sayChanges(m *frozen, diff []snapshot.Change, several bool, f freezing) error {
+	if f.format == "json" {
+		return nil
+	}
+	if several && len(diff) > 0 {
+		w.note("notice", "%s:", m.path)
+	}
+	return output(snapshot.Text(w.Stdout, diff))
 }
 
 // verb is the command that writes what --check compares with.
@@ -291,9 +324,11 @@ func others(made []*frozen, i int) string {
 		return ""
 	}
 	list := func(files []*frozen) string {
-		paths := make([]string, len(files))
-		for n, m := range files {
-			paths[n] = m.path
+		var paths []string
+		for _, m := range files {
+			if m.data != nil {
+				paths = append(paths, m.path)
+			}
 		}
 		return cmp.Or(strings.Join(paths, ", "), "none")
 	}
@@ -301,13 +336,8 @@ func others(made []*frozen, i int) string {
 }
 
 // wrote says what is in a file that was written.
-func (w *World) wrote(m *frozen, changes string) {
-	inv, unreadable := m.next.Inventory, 0
-	for i := range inv.Keys {
-		if inv.Keys[i].Unreadable != "" {
-			unreadable++
-		}
-	}
+func (w *World) wrote(m *frozen, unreadable int, changes string) {
+	inv := m.next.Inventory
 	if unreadable > 0 {
 		w.note("warning", "%d of %s could not be read; the snapshot says so, and they count as not covered", unreadable, counted(len(inv.Keys), "key"))
 	}

@@ -162,30 +162,33 @@ func (w *World) synth(ctx context.Context, o *options) error {
 
 func (w *World) validateCommand(o *options) *cobra.Command {
 	var effective bool
+	var format string
 	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "check the config, offline",
 		Long: `Check the config without calling AWS, and say what was found in it.
 
 Everything that is wrong is reported at once, each as file:line:col: what, the
-value, what is allowed [code]. docs/codes.md explains each code. What depends on
-the account (regions of ARNs, how many keys match) is seen by keywatch plan.
+value, what is allowed [code]. docs/codes has a page for each code. What depends
+on the account (regions of ARNs, how many keys match) is seen by keywatch plan.
 
 With --effective the config itself is printed, with everything filled in and
 behind each value where it comes from: a line of the file, defaults, a context
 value, or "default". What is printed is a config that means the same.`,
-		Example: "  keywatch validate\n  keywatch validate --config teams/payments.yaml\n  keywatch validate --effective -c keywatch:limits.alarms=5000",
+		Example: "  keywatch validate\n  keywatch validate --config teams/payments.yaml\n  keywatch validate --effective -c keywatch:limits.alarms=5000\n  keywatch validate --format json | jq .problems",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			if format == "json" {
+				return w.validateJSON(o, effective)
+			}
 			c, _, err := w.load(o)
 			if err != nil {
 				return err
 			}
-			problems := c.Warnings
-			if len(c.Environments) > 0 {
-				problems = append(slices.Clone(problems), checkActions(c)...)
-			}
-			problems.Sort()
+			problems := judged(c)
 			w.say(problems, c)
 			if len(problems.Errors()) > 0 {
 				return errGate
@@ -198,16 +201,11 @@ value, or "default". What is printed is a config that means the same.`,
 				_, err = w.Stdout.Write(text)
 				return output(err)
 			}
-			watching := 0
-			for _, r := range c.Rules {
-				if r.Watch {
-					watching++
-				}
-			}
-			_, err = fmt.Fprintf(w.Stdout, "%s: valid: %s, %d of which watch; %s\n", c.File, counted(len(c.Rules), "rule"), watching, counted(len(problems), "warning"))
+			_, err = fmt.Fprintf(w.Stdout, "%s: valid: %s, %d of which watch; %s\n", c.File, counted(len(c.Rules), "rule"), watching(c), counted(len(problems), "warning"))
 			return output(err)
 		},
 	}
+	formatFlag(cmd, &format)
 	cmd.Flags().BoolVar(&effective, "effective", false, "print the config with everything filled in, and where each value comes from")
 	return cmd
 }

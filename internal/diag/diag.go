@@ -47,7 +47,7 @@ func (p Pos) String() string {
 }
 
 // Problem is one thing that is wrong, where, and with which code; every code
-// has an entry in docs/codes.md.
+// has a page in docs/codes.
 type Problem struct {
 	Pos      Pos
 	Severity Severity

@@ -76,6 +76,10 @@ func Actions(verb string) (needed, optional []string) {
 	switch verb {
 	case "coverage":
 		return CoverageActions(), nil
+	case "init":
+		actions := InventoryActions()
+		slices.Sort(actions)
+		return actions, nil
 	case "synth", "plan":
 		return SynthActions(), []string{opListDashboards}
 	default: // explain and snapshot read what synth reads

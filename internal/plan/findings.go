@@ -32,7 +32,6 @@ func (b *builder) findings() {
 	b.exceptions()
 	b.unmatched()
 	b.typos()
-	b.regexes()
 }
 
 // exceptions lists those that are for this account and region, with their key.
@@ -360,17 +359,4 @@ func oneSlip(x, y string) bool {
 	}
 	swapped := i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && slices.Equal(a[i+2:], b[i+2:])
 	return swapped || slices.Equal(a[i+1:], b[i+1:])
-}
-
-// regexes remarks on those that a plainer test says as well.
-func (b *builder) regexes() {
-	p := b.plan
-	for i := range p.Config.Rules {
-		eachLeaf(p.Config.Rules[i].Match, func(c *config.Condition) {
-			if simpler := c.Simpler(); simpler != "" {
-				p.Problems.Warn(c.Pos, "regex-glob", "the regex %q of rule %q says the same as %s, which is plainer and cheaper; write {tag: %s, %s}",
-					c.Values[0], p.Config.Rules[i].Name, simpler, config.Readable(c.Tag), simpler)
-			}
-		})
-	}
 }

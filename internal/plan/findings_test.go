@@ -97,16 +97,6 @@ rules:
 		`warning 3:22: the tag env has the value "pROD", for "prod", which rule "a" asks for, on key `+arnPrefix+key(1).ID+`; values are compared with case and blanks: correct the tag, or let the rule ask for both`)
 }
 
-func TestRegexesThatAGlobSaysToo(t *testing.T) {
-	t.Parallel()
-	c := load(t, `version: 1
-rules:
-  - {name: a, match: {any: [{tag: x, exists: true}, {not: {tag: cost center, regex: "p.*"}}, {tag: x, regex: "p+"}]}}
-`)
-	expect(t, plan.Build(c, account(), plan.Options{}).Problems, "regex-glob",
-		`warning 3:59: the regex "p.*" of rule "a" says the same as glob: 'p*', which is plainer and cheaper; write {tag: "cost center", glob: 'p*'}`)
-}
-
 // excepting is a config with exceptions, each at a line of its own.
 func excepting(t *testing.T, exs ...config.Exception) *config.Config {
 	t.Helper()

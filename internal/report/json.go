@@ -40,12 +40,23 @@ type key struct {
 	Reason  string          `json:"reason"`
 	Notes   []string        `json:"notes,omitempty"`
 	Alarms  []alarm         `json:"alarms"`
+	Bands   []band          `json:"bands,omitempty"`
 	// Only with --verify, and with --tags.
 	Verified *bool `json:"verified,omitempty"`
 	Assumed  bool  `json:"assumed,omitempty"`
 	// Only with a trace.
 	Exceptions []rules.ExceptionTrace `json:"exceptions,omitempty"`
 	Trace      []rules.RuleTrace      `json:"trace,omitempty"`
+}
+
+// band is one that a tag of the key changes.
+type band struct {
+	Rule       string           `json:"rule"`
+	Operations []spec.Operation `json:"operations"`
+	From       string           `json:"from"`
+	To         string           `json:"to"`
+	Tag        string           `json:"tag"`
+	Looser     bool             `json:"looser"`
 }
 
 type alarm struct {
@@ -171,6 +182,9 @@ func jsonKey(k *coverage.Key, f Form) key {
 	}
 	if k.Decision.Trace != nil {
 		out.Exceptions = k.Decision.Exceptions
+	}
+	for _, b := range k.Bands {
+		out.Bands = append(out.Bands, band(b))
 	}
 	for _, a := range k.Aliases {
 		out.Aliases = append(out.Aliases, a.Name)

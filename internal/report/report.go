@@ -59,6 +59,39 @@ func Plan(w io.Writer, p *plan.Plan) {
 	changes(w, p)
 	notWatched(w, p)
 	exceptions(w, p)
+	bands(w, p)
+}
+
+// bands lists the keys whose alarms a tag makes see less, like exceptions: whoever
+// may tag has decided that. Of those that it makes see more, the number will do.
+func bands(w io.Writer, p *plan.Plan) {
+	var wider []string
+	narrower := 0
+	for i := range p.Keys {
+		k := &p.Keys[i]
+		isNarrower := false
+		for _, b := range k.Bands {
+			if b.Looser {
+				wider = append(wider, name(k.Key)+": "+bandText(b))
+			} else {
+				isNarrower = true
+			}
+		}
+		if isNarrower {
+			narrower++
+		}
+	}
+	if len(wider)+narrower > 0 {
+		fmt.Fprintln(w)
+	}
+	list(w, len(wider), "Bands that a tag makes wider", func(i int) string { return wider[i] })
+	if narrower > 0 {
+		fmt.Fprintf(w, "A tag makes the band of %s narrower.\n", count(narrower, "key"))
+	}
+}
+
+func bandText(b plan.BandOverride) string {
+	return fmt.Sprintf("band %s in place of %s on %s, by the tag %s (rule %s)", b.To, b.From, spec.JoinOperations(b.Operations, ", "), config.Readable(b.Tag), b.Rule)
 }
 
 // exceptions lists those that hold, so that an auditor sees who has taken which
@@ -383,6 +416,13 @@ func Explain(w io.Writer, k *coverage.Key) {
 				fold(w, "      ", 8, strings.TrimSuffix("MISSING: "+a.Why, ": "))
 			}
 		}
+	}
+	for _, b := range k.Bands {
+		side := "narrower"
+		if b.Looser {
+			side = "wider"
+		}
+		fold(w, "note: ", 6, bandText(b)+", which is "+side)
 	}
 	for _, n := range k.Notes {
 		fold(w, "note: ", 6, n)

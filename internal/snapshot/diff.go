@@ -36,6 +36,18 @@ const (
 	StackRemoved
 )
 
+// kindWords are the kinds for a machine.
+var kindWords = map[Kind]string{
+	KeyAdded: "key-added", KeyRemoved: "key-removed", KeyUnreadable: "key-unreadable", KeyReadable: "key-readable",
+	StateChanged: "state-changed", FactChanged: "fact-changed", Renamed: "renamed",
+	AliasAdded: "alias-added", AliasRemoved: "alias-removed", AliasChanged: "alias-changed", AliasRepointed: "alias-repointed",
+	TagAdded: "tag-added", TagRemoved: "tag-removed", TagChanged: "tag-changed",
+	PlaceAdded: "place-added", PlaceRemoved: "place-removed", PlaceMoved: "place-moved",
+	StackAdded: "stack-added", StackRemoved: "stack-removed",
+}
+
+func (k Kind) String() string { return kindWords[k] }
+
 // Change is one fact that differs between two snapshots.
 type Change struct {
 	Kind Kind

@@ -56,16 +56,40 @@ func TestThePageIsTrue(t *testing.T) {
 	if len(problems) > 0 || c.Inventory.Source != config.Frozen {
 		t.Errorf("the config: %v", problems)
 	}
-	codes, err := os.ReadFile("../../docs/codes.md")
+	pages, err := filepath.Glob("../../docs/codes/snapshot-*.md")
+	if err != nil || len(pages) < 10 {
+		t.Fatalf("%d pages of codes, %v", len(pages), err)
+	}
+	for _, p := range pages {
+		if name := filepath.Base(p); !strings.Contains(text, "(codes/"+name+")") {
+			t.Errorf("the page does not name [%s]", strings.TrimSuffix(name, ".md"))
+		}
+	}
+	form, err := os.ReadFile("../../docs/codes/snapshot-form.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile("(?m)^### `(snapshot-[a-z]+)`$").FindAllStringSubmatch(string(codes), -1) {
-		if !strings.Contains(text, "(codes.md#"+m[1]+")") {
-			t.Errorf("the page does not name [%s]", m[1])
-		}
+	if snapshot.MaxFile != 256<<20 || !strings.Contains(string(form), "larger than 256 MiB") {
+		t.Error("snapshot-form.md names another largest file")
 	}
-	if snapshot.MaxFile != 256<<20 || !strings.Contains(string(codes), "larger than 256 MiB") {
-		t.Error("codes.md names another largest file")
+}
+
+// The changes that the page shows are printed like that.
+func TestTheDocumentedChanges(t *testing.T) {
+	t.Parallel()
+	const a, b, c, d = "1234abcd-12ab-34cd-56ef-1234567890ab", "2345bcde-12ab-34cd-56ef-1234567890ab", "3456cdef-12ab-34cd-56ef-1234567890ab", "4567defa-12ab-34cd-56ef-1234567890ab"
+	var text strings.Builder
+	if err := snapshot.Text(&text, []snapshot.Change{
+		{Kind: snapshot.TagChanged, Key: a, Name: "env", From: "prod", To: "dev"},
+		{Kind: snapshot.StateChanged, Key: b, Name: "state", From: "Enabled", To: "Disabled"},
+		{Kind: snapshot.KeyUnreadable, Key: c, To: "kms:DescribeKey: AccessDeniedException"},
+		{Kind: snapshot.AliasRepointed, Key: "5678efab-12ab-34cd-56ef-1234567890ab", Name: "alias/ledger", To: "2026-11-20T08:00:00Z"},
+		{Kind: snapshot.KeyAdded, Key: d, To: "alias/orders"},
+		{Kind: snapshot.PlaceAdded, Key: d + "/Decrypt", To: "1"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(page(t), "```text\n"+text.String()+"```") {
+		t.Errorf("the page does not show:\n%s", text.String())
 	}
 }

@@ -34,7 +34,7 @@ func blocks(text, language string) []string {
 
 func TestTheConfigInTheReadmeLoads(t *testing.T) {
 	t.Parallel()
-	found := blocks(read(t, "README.md"), "yaml")
+	found := blocks(read(t, "README.md"), "yaml") // the marked ones are for config/schema_test.go
 	if len(found) == 0 {
 		t.Fatal("the README has no YAML")
 	}

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"keywatch/config"
+)
+
+// helpColumns is how wide help is.
+const helpColumns = 80
+
+// teach adds what explains the verbs: topics, the completion of a shell, and help
+// that fits a terminal.
+func (w *World) teach(root *cobra.Command, o *options) {
+	root.AddCommand(w.completionCommand())
+	for _, t := range topics {
+		root.AddCommand(&cobra.Command{Use: t.name, Short: t.short, Long: t.text})
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.Long = filled(cmd.Long)
+	}
+	usage := root.UsageTemplate()
+	for _, flags := range []string{"LocalFlags", "InheritedFlags"} {
+		usage = strings.ReplaceAll(usage, "."+flags+".FlagUsages ", fmt.Sprintf(".%s.FlagUsagesWrapped %d ", flags, helpColumns))
+	}
+	root.SetUsageTemplate(usage)
+	words := func(list []string) cobra.CompletionFunc {
+		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
+	}
+	for _, cmd := range root.Commands() {
+		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(formats), "verify": w.completeRules(o)} {
+			if cmd.Flags().Lookup(flag) != nil {
+				_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there
+			}
+		}
+	}
+	_ = root.RegisterFlagCompletionFunc("context", func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		var out []string
+		for _, name := range names() {
+			if value := prefix + name + "="; strings.HasPrefix(value, begun) {
+				out = append(out, value)
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// completeRules are the names of the config's rules. It reads the config alone, and
+// has nothing to say about one that is wrong.
+func (w *World) completeRules(o *options) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var out []string
+		if c, _, err := w.judge(o); err == nil {
+			for _, r := range c.Rules {
+				out = append(out, r.Name)
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+var shells = []string{"bash", "zsh", "fish", "powershell"}
+
+func (w *World) completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "the completion of verbs and flags for your shell",
+		Long: `Print a script that completes verbs, flags and their values in a shell: bash, zsh,
+fish or powershell. Load it in each session, or once into the shell's folder.`,
+		Example: `  source <(keywatch completion bash)
+  keywatch completion zsh > "${fpath[1]}/_keywatch"
+  keywatch completion fish > ~/.config/fish/completions/keywatch.fish
+  keywatch completion powershell | Out-String | Invoke-Expression`,
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: shells,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			switch args[0] {
+			case "bash":
+				return output(root.GenBashCompletionV2(w.Stdout, true))
+			case "zsh":
+				return output(root.GenZshCompletion(w.Stdout))
+			case "fish":
+				return output(root.GenFishCompletion(w.Stdout, true))
+			case "powershell":
+				return output(root.GenPowerShellCompletionWithDesc(w.Stdout))
+			}
+			return fmt.Errorf("no completion for the shell %q; allowed: %s", args[0], strings.Join(shells, ", "))
+		},
+	}
+}
+
+// topics are what help explains beside the verbs: keywatch help NAME.
+var topics = []struct{ name, short, text string }{
+	{"config", "the config file, field by field", `One YAML file says which keys get which alarms.
+
+  version: 1
+  limits: {alarms: 500, monthlyUSD: 100}
+  rules:
+    - name: sandbox
+      match: {tag: env, in: [sandbox, dev]}
+      watch: false
+    - name: payments
+      match: {tag: team, equals: payments}
+      actions: {alarm: ["arn:{partition}:sns:{region}:{account}:pager"]}
+
+Rules are asked in order; the first that matches a key decides, unless it says
+continue: true. The file is looked for in this order: -c keywatch:config=PATH,
+--config PATH, $KEYWATCH_CONFIG, ./keywatch.yaml, config/keywatch.yaml.
+
+  keywatch init         writes a first one for the account
+  keywatch validate     says all that is wrong with it
+  keywatch schema       lets an editor complete and check it
+
+A value may come from outside: -c keywatch:limits.alarms=900. These may:
+` + broken(strings.Fields(strings.Join(config.Overridable, ", ")), "  ") + `
+
+Every field, its default and its meaning: docs/config.md.`},
+	{"conditions", "which keys a rule matches", `The match of a rule is the word every, or a condition: a leaf, or all, any, not.
+
+  match:
+    all:
+      - {tag: team, in: [payments, ledger]}
+      - not: {tag: env, glob: "dev*"}
+
+A leaf names a tag and has one test:
+
+  equals: TEXT      the value is this text
+  in: [A, B]        the value is one of these
+  glob: "pay-*"     * any run of characters, ? one, [abc] one of these
+  regex: 'a[0-9]+'  RE2, on the whole value
+  exists: true      the key has the tag; false: it has not
+
+Case matters. An empty value is a value. A tag that is not there satisfies only
+exists: false, and not around any other leaf. What YAML reads as a number, a
+boolean or a date needs quotes.
+
+  keywatch explain KEY  shows what each leaf saw of a key
+
+More, with a table of what matches what: docs/config.md.`},
+	{"snapshots", "synth without credentials", `A snapshot is a file with the keys of an account and region, and the stack in
+which each alarm lives. With it, synth needs neither credentials nor network.
+
+  inventory: {source: snapshot, path: "snapshots/{account}-{region}.json"}
+
+  keywatch snapshot            reads AWS and writes the file
+  keywatch snapshot --place    offline, after a change of the rules
+  keywatch snapshot --check    fails if the file is not what is there now
+
+Commit the file and have it reviewed: it decides which keys have alarms. It has a
+checksum; an edit by hand is refused. For one run on what is there now:
+-c keywatch:inventory.source=live.
+
+More: docs/snapshot.md.`},
+	{"environments", "several accounts and regions", `Without environments in the config, a run is for the account and region that the
+CDK CLI resolved, or else those of the credentials and of $AWS_REGION.
+
+  environments:
+    - {account: "111122223333", region: eu-west-1}
+    - {account: "444455556666", region: us-east-1, role: cdk-lookup}
+
+role is whose permissions read the keys: none (the caller's own), cdk-lookup (the
+role that cdk bootstrap made), or the ARN of a role. Environments are read side by
+side; if one fails, the run fails.
+
+  -c keywatch:env=111122223333/eu-west-1    only that one
+
+ARNs may hold {partition}, {region} and {account}, which are filled in for each.
+
+More: docs/config.md.`},
+	{"exit-status", "what the exit status says", `  0  fine
+  1  problems in the config, or a gate failed: coverage found a key without its
+     alarms, snapshot --check a file that is not what is there now
+  2  bad usage: a verb, flag or argument that does not exist, or is missing
+  3  the environment failed: AWS, files, Node.js
+
+go run and cdk turn any of them but 0 into 1. Problems end in a code in brackets;
+docs/codes has a page for each.`},
+}
+
+// filled breaks the lines of prose anew, so that they fit; what is indented, or a
+// table, stays.
+func filled(text string) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		if !strings.HasPrefix(p, " ") && !strings.Contains(p, "\n ") && !strings.Contains(p, "  ") {
+			paragraphs[i] = broken(strings.Fields(p), "")
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
+// broken puts words into lines that begin with indent.
+func broken(words []string, indent string) string {
+	var b strings.Builder
+	line := indent
+	for _, word := range words {
+		if line != indent && len(line)+1+len(word) > helpColumns {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	return b.String() + line
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"keywatch/config"
+)
+
+// told runs the program without a world to read.
+func told(t *testing.T, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, complaints bytes.Buffer
+	w := World{Stdout: &out, Stderr: &complaints, Getenv: func(string) string { return "" }, ReadFile: noFile, Version: "v1"}
+	status = w.Run(context.Background(), args)
+	return out.String(), complaints.String(), status
+}
+
+// Each verb says what it is for, shows how to call it, and fits a terminal.
+func TestHelpOfEachVerb(t *testing.T) {
+	t.Parallel()
+	var w World
+	verbs := 0
+	for _, cmd := range w.root(new(func())).Commands() {
+		help, stderr, status := told(t, "help", cmd.Name())
+		if status != ExitOK || stderr != "" {
+			t.Errorf("help %s: %d %s", cmd.Name(), status, stderr)
+		}
+		for line := range strings.Lines(help) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 {
+				t.Errorf("help %s: %d columns: %s", cmd.Name(), n, line)
+			}
+		}
+		if cmd.IsAdditionalHelpTopicCommand() || cmd.Name() == "help" {
+			continue
+		}
+		verbs++
+		if !strings.Contains(help, "\nExamples:\n") || !strings.Contains(cmd.Example, "keywatch "+cmd.Name()) {
+			t.Errorf("help %s has no example:\n%s", cmd.Name(), help)
+		}
+	}
+	if verbs < 10 {
+		t.Errorf("only %d verbs", verbs)
+	}
+	help, _, _ := told(t, "--help")
+	for line := range strings.Lines(help) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+// A topic is help and no verb, and what it shows of a config is valid.
+func TestTopics(t *testing.T) {
+	t.Parallel()
+	short, _, _ := told(t, "--help")
+	for _, topic := range topics {
+		text, _, status := told(t, "help", topic.name)
+		if status != ExitOK || !strings.Contains(text, "docs/") || !strings.Contains(short, "keywatch "+topic.name) {
+			t.Errorf("help %s: status %d:\n%s", topic.name, status, text)
+		}
+	}
+	wrap := map[string]func(string) string{
+		"config": func(s string) string { return s },
+		"conditions": func(s string) string {
+			return "version: 1\nrules:\n  - name: r\n    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ") + "\n"
+		},
+		"snapshots":    func(s string) string { return "version: 1\nrules: [{name: r, match: every}]\n" + s },
+		"environments": func(s string) string { return "version: 1\nrules: [{name: r, match: every}]\n" + s },
+	}
+	for _, topic := range topics {
+		block := regexp.MustCompile(`(?m)^  [a-z]+:(?: .*)?\n(?:  .*\n)*`).FindString(topic.text)
+		if wrap[topic.name] == nil {
+			continue
+		}
+		source := wrap[topic.name](strings.TrimRight(regexp.MustCompile(`(?m)^  `).ReplaceAllString(block, ""), "\n ") + "\n")
+		if _, problems := config.Parse("topic", []byte(source), nil); len(problems.Errors()) > 0 || block == "" {
+			t.Errorf("%s: %v\n%s", topic.name, problems, source)
+		}
+	}
+}
+
+// A shell gets the words of flags and arguments; names of rules come from the config.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args string
+		want []string
+	}{
+		{"plan --format ", formats},
+		{"validate --format ", formats},
+		{"permissions ", policed},
+		{"completion ", shells},
+		{"plan -c keywatch:limits", []string{"keywatch:limits.alarms=", "keywatch:limits.monthlyUSD="}},
+	} {
+		args := append([]string{"__complete"}, strings.Split(c.args, " ")...)
+		out, _, status := told(t, args...)
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if got := lines[:len(lines)-1]; status != ExitOK || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.args, got, c.want)
+		}
+	}
+	for _, shell := range shells {
+		if out, _, status := told(t, "completion", shell); status != ExitOK || !strings.Contains(out, "keywatch") || !strings.Contains(out, "__complete") {
+			t.Errorf("%s: %d, %d bytes", shell, status, len(out))
+		}
+	}
+	if _, stderr, status := told(t, "completion", "tcsh"); status != ExitUsage || !strings.Contains(stderr, "allowed: bash, zsh, fish, powershell") {
+		t.Errorf("tcsh: %d %s", status, stderr)
+	}
+	w := World{Getenv: func(string) string { return "" }, ReadFile: func(path string) ([]byte, error) {
+		if path != "c.yaml" {
+			return noFile(path)
+		}
+		return []byte("version: 1\nrules: [{name: a, match: {tag: t, exists: true}}, {name: b, match: every}]\n"), nil
+	}}
+	if got, _ := w.completeRules(&options{config: "c.yaml"})(nil, nil, ""); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("rules %q", got)
+	}
+	if got, _ := w.completeRules(&options{config: "none.yaml"})(nil, nil, ""); len(got) != 0 {
+		t.Errorf("rules of no config: %q", got)
+	}
+}
+
+func noFile(path string) ([]byte, error) {
+	return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+}

@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"keywatch/internal/snapshot"
+)
+
+// fits holds a verb's JSON to its schema.
+func fits(t *testing.T, schema, text string) {
+	t.Helper()
+	s, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "docs", "schema", schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	if err := s.Validate(v); err != nil {
+		t.Errorf("%s: %v\n%s", schema, err, text)
+	}
+}
+
+// disk is a world with an account whose files are in memory.
+type disk struct {
+	World
+	stdout, stderr bytes.Buffer
+	files          map[string]string
+}
+
+func newDisk(files map[string]string) *disk {
+	d := &disk{files: files}
+	d.World = World{
+		Stdout: &d.stdout, Stderr: &d.stderr, Getenv: func(string) string { return "" }, Version: "v1",
+		ReadFile: func(path string) ([]byte, error) {
+			if text, ok := d.files[path]; ok {
+				return []byte(text), nil
+			}
+			return nil, fs.ErrNotExist
+		},
+		WriteFile: func(path string, data []byte) error { d.files[path] = string(data); return nil },
+		Open: func(_ context.Context, t Target) (Source, error) {
+			if t.Region == "" {
+				t.Region = "eu-west-1"
+			}
+			return &account{target: t, id: "111122223333"}, nil
+		},
+	}
+	return d
+}
+
+func (d *disk) run(args ...string) (string, int) {
+	d.stdout.Reset()
+	d.stderr.Reset()
+	status := d.Run(context.Background(), args)
+	return d.stdout.String(), status
+}
+
+func TestValidateAsJSON(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]struct {
+		status int
+		codes  []string
+	}{
+		"version: 1\nrules: [{name: a, match: every}]\n":                     {ExitOK, []string{"no-actions"}},
+		"version: 1\nrules: [{name: a, match: every, wach: x}]\nlimit: {}\n": {ExitProblems, []string{"unknown-key", "unknown-key"}},
+		"a: [": {ExitProblems, []string{"not-yaml"}},
+		"version: 1\nenvironments: [{account: \"111122223333\", region: eu-west-1}]\nrules: [{name: a, match: every, actions: {alarm: [\"arn:aws:sns:us-east-1:111122223333:t\"]}}]\n": {ExitProblems, []string{"bad-arn"}},
+	} {
+		d := newDisk(map[string]string{"keywatch.yaml": source})
+		out, status := d.run("validate", "--format", "json")
+		fits(t, "validate.schema.json", out)
+		var v validity
+		if err := json.Unmarshal([]byte(out), &v); err != nil {
+			t.Fatal(err)
+		}
+		var codes []string
+		for _, p := range v.Problems {
+			codes = append(codes, p.Code)
+			if p.Line == 0 || p.Col == 0 || p.File != "keywatch.yaml" {
+				t.Errorf("no place: %+v", p)
+			}
+		}
+		if status != want.status || !slices.Equal(codes, want.codes) || v.Valid != (status == ExitOK) || d.stderr.Len() > 0 {
+			t.Errorf("status %d, %q, want %v; stderr %q\n%s", status, codes, want, d.stderr.String(), out)
+		}
+	}
+	out, status := newDisk(nil).run("validate", "--format", "json", "-c", "keywatch:limts=1")
+	fits(t, "validate.schema.json", out)
+	if status != ExitProblems || !strings.Contains(out, "unknown-context") {
+		t.Errorf("%d %s", status, out)
+	}
+	if out, status := newDisk(nil).run("validate", "--format", "xml"); status != ExitUsage || out != "" {
+		t.Errorf("%d %s", status, out)
+	}
+}
+
+func TestVersionAsJSON(t *testing.T) {
+	t.Parallel()
+	out, status := newDisk(nil).run("version", "--format", "json")
+	fits(t, "version.schema.json", out)
+	if status != ExitOK || !strings.Contains(out, `"version": "v1"`) {
+		t.Errorf("%d %s", status, out)
+	}
+}
+
+// What a name or tag holds does not steer a terminal, and is the same when read.
+func TestJSONDoesNotSteerTheTerminal(t *testing.T) {
+	t.Parallel()
+	const name = "a\u202eb\u009bc\u007f"
+	d := newDisk(nil)
+	if err := d.printJSON(named{1, name}); err != nil {
+		t.Fatal(err)
+	}
+	var back named
+	if err := json.Unmarshal(d.stdout.Bytes(), &back); err != nil || back.Version != name {
+		t.Errorf("%q, %v", back.Version, err)
+	}
+	if strings.ContainsAny(d.stdout.String(), "\u202e\u009b\u007f") {
+		t.Errorf("%q", d.stdout.String())
+	}
+}
+
+const frozenConfig = "version: 1\nenvironments: [{account: \"111122223333\", region: eu-west-1}, {account: \"111122223333\", region: eu-central-1}]\n" +
+	"inventory: {source: snapshot, path: \"{account}-{region}.json\"}\nrules: [{name: a, match: every, operations: [Decrypt]}]\n"
+
+func TestSnapshotAsJSON(t *testing.T) {
+	t.Parallel()
+	d := newDisk(map[string]string{"keywatch.yaml": frozenConfig})
+	one := []string{"snapshot", "--format", "json", "-c", "keywatch:env=111122223333/eu-west-1"}
+	said := func(status int, args ...string) snapshotJSON {
+		t.Helper()
+		out, got := d.run(args...)
+		if got != status {
+			t.Errorf("status %d, want %d: %s", got, status, d.stderr.String())
+		}
+		fits(t, "changes.schema.json", out)
+		var f snapshotJSON
+		if err := json.Unmarshal([]byte(out), &f); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	if f := said(ExitOK, one...); !f.New || !f.Written || f.Keys != 1 || f.Places != 1 || len(f.Changes) != 0 {
+		t.Errorf("%+v", f)
+	}
+	if f := said(ExitOK, append(one, "--check")...); f.New || f.Written || len(f.Changes) != 0 {
+		t.Errorf("%+v", f)
+	}
+	d.files["keywatch.yaml"] = strings.ReplaceAll(frozenConfig, "[Decrypt]", "[Decrypt, Encrypt]")
+	if f := said(ExitProblems, append(one, "--check")...); f.Written || len(f.Changes) != 1 || f.Changes[0].Kind != "place-added" {
+		t.Errorf("%+v", f)
+	}
+	if f := said(ExitOK, append(one, "--place")...); !f.Written || len(f.Changes) != 1 {
+		t.Errorf("%+v", f)
+	}
+	if f := said(ExitOK, append(one, "--place")...); f.Written || f.New {
+		t.Errorf("%+v", f)
+	}
+	out, status := d.run("snapshot", "--format", "json")
+	fits(t, "changes.schema.json", out)
+	if status != ExitOK || strings.Count(out, `"file"`) != 2 {
+		t.Errorf("%d %s", status, out)
+	}
+}
+
+// The schema has the kinds of change that there are.
+func TestTheSchemaKnowsEveryKindOfChange(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../docs/schema/changes.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := snapshot.KeyAdded; k <= snapshot.StackRemoved; k++ {
+		if k.String() == "" || !strings.Contains(string(data), `"`+k.String()+`"`) {
+			t.Errorf("kind %d is %q, which the schema does not have", k, k)
+		}
+	}
+}
+
+func TestInit(t *testing.T) {
+	t.Parallel()
+	d := newDisk(map[string]string{})
+	if _, status := d.run("init"); status != ExitOK || !strings.Contains(d.files["keywatch.yaml"], "# In all: 1 key, 1 key with alarms, 1 alarm, ") {
+		t.Fatalf("%d %s\n%s", status, d.stderr.String(), d.files["keywatch.yaml"])
+	}
+	first := d.files["keywatch.yaml"]
+	if out, status := d.run("plan", "--format", "json"); status != ExitOK || !strings.Contains(out, `"alarms": 1,`) {
+		t.Errorf("%d %s", status, out)
+	}
+	d.files["keywatch.yaml"] = "mine"
+	if _, status := d.run("init"); status != ExitProblems || d.files["keywatch.yaml"] != "mine" || !strings.Contains(d.stderr.String(), "--force") {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+	if out, status := d.run("init", "-o", "-"); status != ExitOK || out != first {
+		t.Errorf("%d %s%s", status, out, d.stderr.String())
+	}
+	if _, status := d.run("init", "--force"); status != ExitOK || d.files["keywatch.yaml"] != first {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+	if _, status := d.run("init", "-o", "b.yaml", "--config", "none.yaml"); status != ExitProblems || d.files["b.yaml"] != "" {
+		t.Errorf("a config that is named and not there: %d", status)
+	}
+
+	// A snapshot gives the same, without an account.
+	d.files["keywatch.yaml"] = frozenConfig
+	if _, status := d.run("snapshot"); status != ExitOK {
+		t.Fatal(d.stderr.String())
+	}
+	d.Open = nil
+	if out, status := d.run("init", "-o", "-", "--from", "111122223333-eu-west-1.json"); status != ExitOK || out != first {
+		t.Errorf("%d %s%s", status, out, d.stderr.String())
+	}
+	if out, status := d.run("init", "-o", "-", "-c", "keywatch:env=111122223333/eu-west-1"); status != ExitOK || out != first {
+		t.Errorf("%d %s%s", status, out, d.stderr.String())
+	}
+	if _, status := d.run("init", "-o", "-"); status != ExitUsage || !strings.Contains(d.stderr.String(), "keywatch:env=") {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+	if _, status := d.run("init", "-o", "-", "--from", "gone.json"); status != ExitProblems || !strings.Contains(d.stderr.String(), "[snapshot-missing]") {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+}

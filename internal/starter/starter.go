@@ -1,0 +1,427 @@
+// Package starter writes a first config for an account: rules by the tag that says
+// most about its keys, with what they would make and cost.
+//
+// It is pure: the inventory comes in, the text of a file goes out. What the text
+// says of alarms and prices is asked of internal/plan, on the text itself. Start
+// reading at [Config].
+package starter
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+
+	"keywatch/config"
+	"keywatch/internal/inventory"
+	"keywatch/internal/plan"
+	"keywatch/internal/rules"
+)
+
+// Limits of what is suggested and told, for a file that somebody reads.
+const (
+	mostTags   = 10
+	mostValues = 5
+	mostRules  = 8
+	// mostWords is how many values one rule lists.
+	mostWords = 20
+)
+
+// Config is the text of a config for the account of an inventory that was read as
+// a whole.
+func Config(inv *inventory.Inventory) ([]byte, error) {
+	every, err := planned(inv, file{rules: suggest(nil)})
+	if err != nil {
+		return nil, err
+	}
+	tags := tagsOf(every)
+	choice, why := choose(tags)
+	f := file{rules: suggest(choice), tags: tags, why: why, every: every}
+	if choice != nil {
+		f.rest = &rule{name: "others", ops: oneOperation, band: "3", about: "Every other key: one alarm, on the operation that reads or signs."}
+		if f.withRest, err = planned(inv, file{rules: append(slices.Clone(f.rules), *f.rest)}); err != nil {
+			return nil, err
+		}
+	}
+	if f.plan, err = planned(inv, file{rules: f.rules}); err != nil {
+		return nil, err
+	}
+	text := f.text()
+	_, err = parse(text)
+	return []byte(text), err
+}
+
+func parse(text string) (*config.Config, error) {
+	c, problems := config.Parse("keywatch.yaml", []byte(text), nil)
+	if err := problems.Errors().Err(); err != nil {
+		return nil, fmt.Errorf("starter: the suggested config is not valid, which is a mistake of keywatch: %w", err)
+	}
+	return c, nil
+}
+
+func planned(inv *inventory.Inventory, f file) (*plan.Plan, error) {
+	c, err := parse(f.text())
+	if err != nil {
+		return nil, err
+	}
+	return plan.Build(c, inv, plan.Options{}), nil
+}
+
+// tag is one tag key with the keys that carry it.
+type tag struct {
+	key    string
+	keys   int
+	values []value
+}
+
+// value is one of a tag's values, the most frequent first.
+type value struct {
+	text string
+	keys int
+}
+
+// tagsOf counts the tags of the keys that can have alarms, those on most keys
+// first.
+func tagsOf(every *plan.Plan) []tag {
+	counts := map[string]map[string]int{}
+	for i := range every.Keys {
+		if every.Keys[i].Decision.Status != rules.Watched {
+			continue
+		}
+		for _, t := range every.Keys[i].Tags {
+			if counts[t.Key] == nil {
+				counts[t.Key] = map[string]int{}
+			}
+			counts[t.Key][t.Value]++
+		}
+	}
+	var out []tag
+	for key, values := range counts {
+		t := tag{key: key}
+		for text, n := range values {
+			t.values = append(t.values, value{text, n})
+			t.keys += n
+		}
+		slices.SortFunc(t.values, func(a, b value) int { return cmp.Or(cmp.Compare(b.keys, a.keys), cmp.Compare(a.text, b.text)) })
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b tag) int { return cmp.Or(cmp.Compare(b.keys, a.keys), cmp.Compare(a.key, b.key)) })
+	return out
+}
+
+// kinds are what a tag key may be about, by the words that people use for it,
+// without blanks and punctuation.
+var kinds = []struct {
+	name  string
+	words []string
+}{
+	{"an environment", []string{"env", "environment", "stage", "tier"}},
+	{"a data class", []string{"dataclass", "dataclassification", "classification", "confidentiality", "sensitivity"}},
+	{"a team", []string{"team", "owner", "squad", "application", "app", "service", "project", "product"}},
+}
+
+// kindOf is the index in kinds of what a tag key looks like, or -1.
+func kindOf(key string) int {
+	word := strings.Map(func(r rune) rune {
+		if r < 'a' || r > 'z' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(key))
+	for i, k := range kinds {
+		if slices.Contains(k.words, word) {
+			return i
+		}
+	}
+	return -1
+}
+
+// choose takes the tag to make rules of: of those that look like an environment, a
+// data class or a team, the one on most keys. Nil: there is none.
+func choose(seen []tag) (*tag, string) {
+	best := -1
+	for i := range seen {
+		if kindOf(seen[i].key) < 0 {
+			continue
+		}
+		if best < 0 || seen[i].keys == seen[best].keys && kindOf(seen[i].key) < kindOf(seen[best].key) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil, "No tag looks like an environment, a data class or a team, so one rule takes every key."
+	}
+	return &seen[best], fmt.Sprintf("The rules go by the tag %s: of the tags that look like an environment, a data class or a team, it is on most keys. It looks like %s.",
+		told(seen[best].key), kinds[kindOf(seen[best].key)].name)
+}
+
+// rule is one suggestion.
+type rule struct {
+	name, about string
+	tag         string // empty: every key
+	values      []string
+	ops         []string // empty: core
+	band        string
+}
+
+var (
+	oneOperation = []string{"Decrypt", "Sign", "GenerateMac", "DeriveSharedSecret"}
+	production   = []string{"prod", "production", "prd", "live"}
+)
+
+func suggest(t *tag) []rule {
+	if t == nil {
+		return []rule{{name: "all", ops: oneOperation, band: "3", about: "Every key: one alarm, on the operation that reads or signs."}}
+	}
+	if kindOf(t.key) == 0 {
+		return byEnvironment(t)
+	}
+	var out []rule
+	taken := map[string]bool{"others": true}
+	for _, v := range t.values[:min(len(t.values), mostRules)] {
+		out = append(out, rule{name: name(v.text, taken), tag: t.key, values: []string{v.text}, band: "2",
+			about: "Each operation that the key can do has its own alarm, but for the two data key pair operations."})
+	}
+	return out
+}
+
+// byEnvironment watches production closely and the rest a little.
+func byEnvironment(t *tag) []rule {
+	prod := rule{name: "production", tag: t.key, band: "2",
+		about: "Production: each operation that the key can do has its own alarm, but for the two data key pair operations."}
+	rest := rule{name: "not-production", tag: t.key, ops: oneOperation, band: "3",
+		about: "The other environments: one alarm, on the operation that reads or signs. For none at all write watch: false."}
+	for _, v := range t.values {
+		to := &rest
+		if slices.Contains(production, strings.ToLower(v.text)) {
+			to = &prod
+		}
+		if len(to.values) < mostWords {
+			to.values = append(to.values, v.text)
+		}
+	}
+	return slices.DeleteFunc([]rule{prod, rest}, func(r rule) bool { return len(r.values) == 0 })
+}
+
+// name makes the name of a rule of a tag's value.
+func name(text string, taken map[string]bool) string {
+	word := strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(text)), "-")
+	if len(word) > 24 { // room for a number
+		word = strings.Trim(word[:24], "-")
+	}
+	word = cmp.Or(word, "rule")
+	free := word
+	for n := 2; taken[free]; n++ {
+		free = fmt.Sprintf("%s-%d", word, n)
+	}
+	taken[free] = true
+	return free
+}
+
+// file is what is written. Without a plan it has no comments and the widest limits.
+type file struct {
+	rules []rule
+	tags  []tag
+	why   string
+	plan  *plan.Plan
+	// every is the plan of a rule that takes every key.
+	every *plan.Plan
+	// rest is the rule for all other keys, which stands there as a comment, and
+	// withRest the plan with it.
+	rest     *rule
+	withRest *plan.Plan
+}
+
+func (f *file) text() string {
+	var b strings.Builder
+	if f.plan != nil {
+		f.head(&b)
+	}
+	b.WriteString("version: 1\n")
+	if f.plan != nil {
+		alarms, usd := above(f.plan)
+		b.WriteString("\n")
+		note(&b, "", "", "Just above what is suggested. Synth refuses to exceed them.")
+		fmt.Fprintf(&b, "limits: {alarms: %d, monthlyUSD: %d}\n", alarms, usd)
+		b.WriteString("\n")
+		note(&b, "", "", f.why)
+	}
+	b.WriteString("rules:\n")
+	for i, r := range f.rules {
+		if f.plan != nil {
+			if i > 0 {
+				b.WriteString("\n")
+			}
+			note(&b, "", "  ", r.about)
+			fmt.Fprintf(&b, "  # %s.\n", total(f.plan.Rules[i]))
+		}
+		b.WriteString(r.text("  "))
+	}
+	if f.plan != nil {
+		f.tail(&b)
+	}
+	return b.String()
+}
+
+// head says whose config this is, and which tags the keys have.
+func (f *file) head(b *strings.Builder) {
+	inv := f.plan.Inventory
+	b.WriteString("# yaml-language-server: $schema=docs/schema/config.schema.json\n#\n")
+	note(b, "", "", fmt.Sprintf("A first config for %s in %s, as it was on %s. Look at each rule, say whom to tell, then see keywatch validate and keywatch plan. Every field is in docs/config.md.",
+		inv.Account, inv.Region, inv.ReadAt.UTC().Format("2006-01-02")))
+	fmt.Fprintf(b, "#\n# In all: %s, %s with alarms, %s, %s a month.\n#\n",
+		counted(f.plan.Totals.Keys, "key"), counted(f.plan.Totals.Watched, "key"), counted(f.plan.Totals.Alarms, "alarm"), plan.FormatUSD(f.plan.Totals.MonthlyUSD))
+	note(b, "", "", fmt.Sprintf("The prices are %s; the dashboard is in them.", plan.PricesOf))
+	b.WriteString("#\n")
+	if len(f.tags) == 0 {
+		b.WriteString("# No key that can have alarms carries a tag.\n")
+		return
+	}
+	fmt.Fprintf(b, "# Tags, by how many of the %s that can have alarms carry them:\n", counted(f.every.Totals.Watched, "key"))
+	for _, t := range f.tags[:min(len(f.tags), mostTags)] {
+		var values []string
+		for _, v := range t.values[:min(len(t.values), mostValues)] {
+			values = append(values, fmt.Sprintf("%s %d", told(v.text), v.keys))
+		}
+		if more := len(t.values) - mostValues; more > 0 {
+			values = append(values, fmt.Sprintf("and %d more", more))
+		}
+		note(b, "  ", "", fmt.Sprintf("%s: %d: %s", told(t.key), t.keys, strings.Join(values, ", ")))
+	}
+	if more := len(f.tags) - mostTags; more > 0 {
+		fmt.Fprintf(b, "#   and %d more\n", more)
+	}
+}
+
+// tail says which keys no rule takes, and what it would take to watch them.
+func (f *file) tail(b *strings.Builder) {
+	b.WriteString("\n")
+	counts := map[rules.Status]int{}
+	for i := range f.every.Keys {
+		counts[f.every.Keys[i].Decision.Status]++
+	}
+	for _, c := range []struct {
+		keys int
+		what string
+	}{
+		{counts[rules.Watched] - f.plan.Totals.Watched, "can have alarms and match no rule here"},
+		{counts[rules.NotEligible], "can have no alarms: AWS managed, pending deletion, or of an unknown spec"},
+		{counts[rules.Unreadable], "could not be read"},
+	} {
+		note(b, "", "  ", fmt.Sprintf("%s %s.", counted(c.keys, "key"), c.what))
+	}
+	if f.rest == nil {
+		return
+	}
+	alarms, usd := above(f.withRest)
+	note(b, "", "  ", f.rest.about+fmt.Sprintf(" To have that rule too, take the # away and set limits to alarms: %d, monthlyUSD: %d.", alarms, usd))
+	fmt.Fprintf(b, "  # %s.\n", total(f.withRest.Rules[len(f.rules)]))
+	for line := range strings.Lines(f.rest.text("")) {
+		b.WriteString("  #" + line)
+	}
+}
+
+// above are limits that a plan fits under, with a little room.
+func above(p *plan.Plan) (alarms int, usd int64) {
+	const dollar = 1_000_000
+	return (p.Totals.Alarms/10 + 1) * 10, (int64(p.Totals.MonthlyUSD)/(5*dollar) + 1) * 5
+}
+
+func total(r plan.RuleTotal) string {
+	return fmt.Sprintf("%s, %s, %s a month", counted(r.Keys, "key"), counted(r.Alarms(), "alarm"), plan.FormatUSD(r.MonthlyUSD))
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// text is the rule as YAML, each line after the indentation.
+func (r *rule) text(indent string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s- name: %s\n", indent, encoded(quoted(r.name)))
+	switch {
+	case r.tag == "":
+		fmt.Fprintf(&b, "%s  match: every\n", indent)
+	case len(r.values) == 1:
+		fmt.Fprintf(&b, "%s  match: %s\n", indent, flow("tag", r.tag, "equals", r.values[0]))
+	default:
+		fmt.Fprintf(&b, "%s  match: %s\n", indent, flow("tag", r.tag, "in", r.values))
+	}
+	if len(r.ops) > 0 {
+		fmt.Fprintf(&b, "%s  operations: [%s]\n", indent, strings.Join(r.ops, ", "))
+	}
+	fmt.Fprintf(&b, "%s  anomaly: {band: %s}\n", indent, r.band)
+	fmt.Fprintf(&b, "%s  # actions: {alarm: [\"arn:{partition}:sns:{region}:{account}:TOPIC\"]}\n", indent)
+	return b.String()
+}
+
+// flow is a mapping of texts and lists of texts as YAML on one line, its keys in
+// the order given.
+func flow(pairs ...any) string {
+	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+	for i := 0; i < len(pairs); i += 2 {
+		value := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		switch v := pairs[i+1].(type) {
+		case string:
+			value = quoted(v)
+		case []string:
+			for _, item := range v {
+				value.Content = append(value.Content, quoted(item))
+			}
+		}
+		n.Content = append(n.Content, quoted(pairs[i].(string)), value)
+	}
+	return encoded(n)
+}
+
+// quoted is a text, in quotes if YAML would read something else. A text that does
+// not stay on its line is escaped.
+func quoted(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
+}
+
+func encoded(n *yaml.Node) string {
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		panic(err) // a tree of texts
+	}
+	return strings.TrimSuffix(string(text), "\n")
+}
+
+// told is a tag's key or value in a comment: on one line, and not too long.
+func told(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		s = string(r[:40]) + "…"
+	}
+	return config.Readable(s)
+}
+
+// note writes a text as comment lines of 80 columns.
+func note(b *strings.Builder, hang, indent, text string) {
+	line := indent + "#" + hang
+	empty := line
+	for word := range strings.FieldsSeq(text) {
+		if line != empty && len([]rune(line))+1+len([]rune(word)) > 80 {
+			b.WriteString(line + "\n")
+			line = empty + strings.Repeat(" ", len(hang))
+			empty = line
+		}
+		line += " " + word
+	}
+	b.WriteString(line + "\n")
+}
