@@ -7,8 +7,8 @@ import (
 
 // call is a line of a client-side request log; docs/sla-logs.md is its format.
 type call struct {
-	time, request, operation, region, account, key, code, status []byte
-	wrong                                                        error
+	event
+	operation, status []byte
 }
 
 var (
@@ -21,7 +21,7 @@ var (
 // scanCall reads the line at i.
 func scanCall(b []byte, i int, c *call) (int, error) {
 	*c = call{}
-	var e event // for its reading of text
+	e := &c.event // for its reading of text
 	end, err := object(b, i, func(key []byte, at int) (int, error) {
 		switch string(key) {
 		case "time":
@@ -47,7 +47,6 @@ func scanCall(b []byte, i int, c *call) (int, error) {
 		}
 		return skip(b, at)
 	})
-	c.wrong = e.wrong
 	return end, err
 }
 

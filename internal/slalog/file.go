@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	bufferSize = 1 << 20
+	bufferSize = 256 << 10
 	maxRecord  = 4 << 20
 	// mostMalformed are shown by their place; the others are counted.
 	mostMalformed = 5
@@ -350,8 +350,10 @@ func (r *Reader) broken(err error, where func() string) {
 
 // judge counts a record that is wrong; a failure of the tally is returned.
 func (r *Reader) judge(err error, where func() string) error {
-	var t tallyError
-	if err == nil || errors.As(err, &t) {
+	if err == nil {
+		return nil
+	}
+	if t := (tallyError{}); errors.As(err, &t) {
 		return err
 	}
 	r.wrong(err, where)
@@ -365,9 +367,11 @@ func (r *Reader) wrong(err error, where func() string) {
 	}
 }
 
-// buffers are what every file uses anew.
+// buffers are what every file and record uses anew.
 type buffers struct {
-	raw    bufio.Reader
-	unzip  gzip.Reader
-	window stream
+	raw     bufio.Reader
+	unzip   gzip.Reader
+	window  stream
+	one     event
+	oneCall call
 }

@@ -116,7 +116,9 @@ type Reader struct {
 	skipped   map[string]int64
 	malformed sla.Malformed
 	seen      []bool
-	day       dayCache
+	// begin and end of the month in seconds of Unix.
+	begin, end int64
+	day        dayCache
 	buffers
 }
 
@@ -124,6 +126,7 @@ type Reader struct {
 func NewReader(account, region string, m sla.Month, t sla.Terms, tally *Tally, hash bool) *Reader {
 	return &Reader{
 		account: account, region: region, month: m, classes: t.Classes(), tally: tally, hash: hash,
+		begin: m.Start().Unix(), end: m.End().Unix(),
 		skipped: map[string]int64{}, seen: make([]bool, m.Intervals()*sla.IntervalSeconds/3600),
 	}
 }
@@ -155,8 +158,8 @@ func (r *Reader) Requests(name string, in io.Reader) error {
 // event takes the record at i of b and counts it. The first error is of the
 // form, and ends the file or line; the second of this record alone.
 func (r *Reader) event(b []byte, i int, f *sla.File) (end int, form, wrong error) {
-	var e event
-	end, err := scanEvent(b, i, &e)
+	e := &r.one
+	end, err := scanEvent(b, i, e)
 	if err != nil {
 		return 0, err, nil
 	}
@@ -166,7 +169,7 @@ func (r *Reader) event(b []byte, i int, f *sla.File) (end int, form, wrong error
 	}
 	f.Records++
 	r.malformed.Records++
-	return end, nil, r.count(&e)
+	return end, nil, r.count(e)
 }
 
 const (
@@ -217,14 +220,14 @@ func (r *Reader) count(e *event) error {
 
 // call takes the line of a client's log.
 func (r *Reader) call(b []byte, i int, f *sla.File) (end int, form, wrong error) {
-	var c call
-	end, err := scanCall(b, i, &c)
+	c := &r.oneCall
+	end, err := scanCall(b, i, c)
 	if err != nil {
 		return 0, err, nil
 	}
 	f.Records++
 	r.malformed.Records++
-	return end, nil, r.countCall(&c)
+	return end, nil, r.countCall(c)
 }
 
 func (r *Reader) countCall(c *call) error {
@@ -257,8 +260,8 @@ func (r *Reader) countCall(c *call) error {
 
 // see notes that there is a log of that hour.
 func (r *Reader) see(unix int64) {
-	if h := (unix - r.month.Start().Unix()) / 3600; unix >= r.month.Start().Unix() && h < int64(len(r.seen)) {
-		r.seen[h] = true
+	if unix >= r.begin && unix < r.end {
+		r.seen[(unix-r.begin)/3600] = true
 	}
 }
 
@@ -267,7 +270,7 @@ func (r *Reader) see(unix int64) {
 const slack = 24 * 3600
 
 func (r *Reader) add(rec *record) error {
-	if rec.unix < r.month.Start().Unix()-slack || rec.unix >= r.month.End().Unix()+slack {
+	if rec.unix < r.begin-slack || rec.unix >= r.end+slack {
 		r.skipped[otherMonth]++
 		return nil
 	}

@@ -24,8 +24,11 @@ const (
 	mostListed = 50
 	mostKeys   = 10_000
 
-	parts     = 64
-	entrySize = 24
+	partBits = 6
+	parts    = 1 << partBits
+	// mostLevels is where the bits to part by are used up.
+	mostLevels = 64 / partBits
+	entrySize  = 24
 )
 
 // tallyError is a failure of the temporary files.
@@ -107,7 +110,7 @@ func (t *Tally) put(e entry) error {
 	}
 	t.compact()
 	// Many duplicates: there is room again.
-	if len(t.buf) <= t.max/2 {
+	if len(t.buf) <= t.max/2 || t.level == mostLevels {
 		return nil
 	}
 	return t.spill()
@@ -134,7 +137,7 @@ func (t *Tally) partOf(id requestID) int {
 	h ^= h >> 29
 	h *= 0xBF58476D1CE4E5B9
 	h ^= h >> 32
-	return int(h>>(6*t.level)) % parts
+	return int(h >> (partBits * t.level) % parts)
 }
 
 // spill writes everything in memory into the parts.
