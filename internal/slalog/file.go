@@ -3,6 +3,7 @@ package slalog
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,8 +12,6 @@ import (
 	"path"
 	"regexp"
 	"strings"
-
-	"github.com/klauspost/compress/gzip"
 
 	"keywatch/internal/sla"
 )

@@ -2,6 +2,7 @@ package slalog
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,8 +14,6 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 
 	"keywatch/internal/sla"
 )

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// mostEntries are kept in memory: 24 MB.
-	mostEntries = 1 << 20
+	// mostEntries are kept in memory: 12 MB.
+	mostEntries = 1 << 19
 	// mostListed are the failed requests that are kept of each interval, and
 	// mostKeys the keys: what a claim can show.
 	mostListed = 50
