@@ -158,20 +158,29 @@ func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
 		data, err := readBounded(dir, d.Name, maxFile)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			problems = append(problems, d.Name+": missing")
+			problems = append(problems, named(d.Name)+": missing")
 		case err != nil:
 			return m, hash, nil, fmt.Errorf("read %s: %w", d.Name, err)
 		case Sum256(data) != d.SHA256:
-			problems = append(problems, d.Name+": changed")
+			problems = append(problems, named(d.Name)+": changed")
 		}
 	}
 	err = fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && !listed[name] {
-			problems = append(problems, strconv.Quote(name)+": extra: the manifest does not list it")
+			problems = append(problems, named(name)+": extra: the manifest does not list it")
 		}
 		return err
 	})
+	m.Account, m.Region, m.Month = printable(m.Account), printable(m.Region), printable(m.Month)
 	return m, hash, problems, err
+}
+
+// named quotes a file name that a terminal would not show as it is.
+func named(name string) string {
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		return quoted
+	}
+	return name
 }
 
 func readBounded(dir fs.FS, name string, most int64) ([]byte, error) {

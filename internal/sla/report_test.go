@@ -165,8 +165,13 @@ func TestClaimIsProved(t *testing.T) {
 		}
 	}
 	dir := folder(docs)
-	dir["sub/notes.txt"] = &fstest.MapFile{Data: []byte("x")}
-	if _, _, problems, _ := Verify(dir); len(problems) != 1 || !strings.Contains(problems[0], `"sub/notes.txt": extra`) {
+	dir[ManifestName].Data = append(slices.Clone(dir[ManifestName].Data), ' ')
+	if _, _, problems, _ := Verify(dir); len(problems) != 1 || !strings.Contains(problems[0], "not as keywatch writes it") {
+		t.Errorf("a space behind the manifest: %q", problems)
+	}
+	dir = folder(docs)
+	dir["sub/notes.txt"], dir["a\x1bb"] = &fstest.MapFile{}, &fstest.MapFile{Data: []byte("x")}
+	if _, _, problems, _ := Verify(dir); len(problems) != 2 || !strings.HasPrefix(problems[0], `"a\x1bb": extra`) || !strings.Contains(problems[1], `sub/notes.txt: extra`) {
 		t.Errorf("an extra file: %q", problems)
 	}
 }

@@ -88,6 +88,7 @@ const (
 	remembered = "recollection of the KMS API's HTTP status codes; the service model has none"
 	thirdHand  = "a third party's guide, \"AWS KMS SLA Credits & Refunds Guide\""
 	readOn     = "2026-11-23"
+	noRegion   = "each account; the page names no region"
 )
 
 func read[T any](v T, source string) Fact[T]    { return Fact[T]{v, Read, source, readOn} }
@@ -100,7 +101,7 @@ func Catalogue() []Terms {
 	old.Version = "2019-01-16"
 	old.Effective = assumed("2019-01-16", page2019+"; that it took effect on the day of its last update is assumed")
 	old.Commitment = read("99.9", page2019)
-	old.Scope = read("each account; the page names no region", page2019)
+	old.Scope = read(noRegion, page2019)
 	old.Tiers = read([]Tier{{"99.9", 10}, {"99.0", 25}}, page2019)
 	old.Floor = read("1", page2019)
 
@@ -226,6 +227,9 @@ func (t Terms) assumptions() []string {
 		return strings.Join(names, ", ")
 	}
 	add(t.Effective.Mark, "The terms are in force from %s, the day of their last update. Those of the first day of a month hold for all of it.", t.Effective.Value)
+	if t.Scope.Value == noRegion {
+		add(Assumed, "The page names no region; this is the sum of one region alone.")
+	}
 	add(t.Interval.Mark, "Availability is measured in intervals of %d seconds.", t.Interval.Value)
 	add(t.Uptime.Mark, "The Monthly Uptime Percentage is %s.", t.Uptime.Value)
 	add(t.Idle.Mark, "An interval without requests is %s.", t.Idle.Value)

@@ -10,8 +10,8 @@ import (
 // response ever leaves the bytes. The fields are valid until the buffer moves.
 type event struct {
 	time, id, request, source, name, code, region, account, kind []byte
-	// key is the first KMS key of resources.
-	key []byte
+	// key and second are the KMS keys of resources: ReEncrypt has two.
+	key, second []byte
 	// customKeyStore: additionalEventData names one ("Decrypt", CloudTrail log
 	// examples, KMS Developer Guide).
 	customKeyStore bool
@@ -31,7 +31,7 @@ var (
 	errNoPlace  = errors.New("has no awsRegion or no recipientAccountId")
 	errNoEvent  = errors.New("has no eventSource: it is no CloudTrail event")
 	errTooLong  = errors.New("has a record of more than 4 MiB")
-	errNoRecord = errors.New("holds no JSON object")
+	errNoRecord = errors.New("is no JSON object, with or without a time before it")
 )
 
 // text reads a text or null into a field.
@@ -112,7 +112,7 @@ func (e *event) fallback(b []byte, at int, to *[]byte) (int, error) {
 }
 
 func (e *event) resources(b []byte, at int) (int, error) {
-	e.key = nil
+	e.key, e.second = nil, nil
 	if at >= len(b) || b[at] != '[' {
 		return skip(b, at)
 	}
@@ -121,12 +121,16 @@ func (e *event) resources(b []byte, at int) (int, error) {
 			return skip(b, at)
 		}
 		return object(b, at, func(key []byte, at int) (int, error) {
-			if e.key != nil || string(key) != "ARN" || at >= len(b) || b[at] != '"' {
+			if e.second != nil || string(key) != "ARN" || at >= len(b) || b[at] != '"' {
 				return skip(b, at)
 			}
 			t, end, err := scanString(b, at)
-			if arn := t.value(); isKey(arn) {
+			switch arn := t.value(); {
+			case !isKey(arn):
+			case e.key == nil:
 				e.key = arn
+			default:
+				e.second = arn
 			}
 			return end, err
 		})

@@ -12,6 +12,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"keywatch/internal/sla"
 )
@@ -37,11 +39,25 @@ func Skip(name, account, region string) string {
 		return digestFile
 	case strings.Contains(dir, "/CloudTrail-Insight/"), strings.Contains(base, "_CloudTrail-Insight_"):
 		return insightFile
+	case base == "aws-logs-write-test":
+		return "the test that CloudWatch Logs writes before an export"
+	case strings.HasPrefix(base, "."):
+		return "a hidden file"
 	}
 	if m := folder.FindStringSubmatch(dir); m != nil && m[2] == "CloudTrail" && (m[1] != account || m[3] != region) {
 		return otherPlace
 	}
 	return ""
+}
+
+// visible keeps a file name from steering a terminal.
+func visible(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return utf8.RuneError
+		}
+		return r
+	}, name)
 }
 
 // taker counts the record at i of b: see [Reader.event].
@@ -125,7 +141,7 @@ func (s *source) Read(p []byte) (int, error) {
 
 // file reads one file to its end and notes what became of it.
 func (r *Reader) file(name string, in io.Reader, take taker) error {
-	f := sla.File{Name: name}
+	f := sla.File{Name: visible(name)}
 	src := &source{in: in}
 	if r.hash {
 		src.sum = sha256.New()

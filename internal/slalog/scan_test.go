@@ -63,10 +63,13 @@ func oracle(t *testing.T, data []byte) (want event, object bool) {
 	_ = json.Unmarshal(all["resources"], &resources)
 	for _, r := range resources {
 		var fields map[string]json.RawMessage
-		if json.Unmarshal(r, &fields) == nil && want.key == nil {
-			if arn := text(fields["ARN"]); isKey(arn) {
-				want.key = arn
-			}
+		if json.Unmarshal(r, &fields) != nil {
+			continue
+		}
+		if arn := text(fields["ARN"]); isKey(arn) && want.key == nil {
+			want.key = arn
+		} else if isKey(arn) && want.second == nil {
+			want.second = arn
 		}
 	}
 	var additional map[string]json.RawMessage
@@ -136,7 +139,7 @@ func compare(t *testing.T, data []byte) {
 		t.Fatalf("%v: encoding/json reads it: %.300s", err, trimmed)
 	}
 	show := func(e event) string {
-		return fmt.Sprintf("%q %q %q %q %q %q %q %q %q %q %v %v %v %v", e.time, e.id, e.request, e.source, e.name, e.code, e.region, e.account, e.kind, e.key, e.customKeyStore, e.digest, e.envelope, e.wrong)
+		return fmt.Sprintf("%q %q %q %q %q %q %q %q %q %q %q %v %v %v %v", e.time, e.id, e.request, e.source, e.name, e.code, e.region, e.account, e.kind, e.key, e.second, e.customKeyStore, e.digest, e.envelope, e.wrong)
 	}
 	if show(got) != show(want) {
 		t.Fatalf("%s\nencoding/json: %s\n%.600s", show(got), show(want), trimmed)
@@ -149,6 +152,7 @@ var events = []string{
 	`{"detail":` + kms("2026-10-01T00:00:00Z", uuid(3), "") + `,"account":"1","region":"r"}`,
 	`{}`, `{ }`, `{"a":{},"b":[],"c":[{}],"d":-1.5e+3,"e":true}`, `{"eventTime":null,"errorCode":7,"eventName":{"x":1}}`,
 	`{"event\u0054ime":"a\"\\b\u00e9\n","requestID":"\/"}`, `{"resources":[1,"x",null,{"ARN":5},{"ARN":"arn:aws:s3:::b"},{"type":"x","ARN":"` + keyARN + `"}]}`,
+	`{"resources":[{"ARN":"` + keyARN + `1"},{"ARN":"` + keyARN + `2"},{"ARN":"` + keyARN + `3"}]}`,
 	`{"resources":null,"additionalEventData":null,"digestStartTime":"x"}`, `{"x":"\\\\","y":"\\\"","eventID":"z"}`,
 	`{"a":"}","b":"{[","eventSource":"kms.amazonaws.com"}`, `{"detail":"text","eventID":"a"}`, "{\t\"eventID\" \r\n: \"a\" , \"x\":1\n}",
 	`{"customKeyStoreId":"x","additionalEventData":{"a":{"customKeyStoreId":1}}}`,

@@ -54,7 +54,7 @@ type record struct {
 	origin Origin
 	status int
 	// For requests that failed.
-	request, operation, code, key []byte
+	request, operation, code, key, second []byte
 }
 
 // requestID is a request ID in 128 bits.
@@ -141,7 +141,7 @@ const (
 
 // LeaveOut notes a file that is not read, and why.
 func (r *Reader) LeaveOut(name, why string) {
-	r.files = append(r.files, sla.File{Name: name, LeftOut: why})
+	r.files = append(r.files, sla.File{Name: visible(name), LeftOut: why})
 }
 
 // CloudTrail reads a file with CloudTrail records in any of their forms. What is
@@ -204,7 +204,7 @@ func (r *Reader) count(e *event) error {
 		r.skipped[noCall]++
 		return nil
 	}
-	rec := record{unix: at, request: e.request, operation: e.name, code: e.code, key: e.key, origin: Trail}
+	rec := record{unix: at, request: e.request, operation: e.name, code: e.code, key: e.key, second: e.second, origin: Trail}
 	if rec.request == nil {
 		rec.request = e.id // one event, in however many trails
 	}

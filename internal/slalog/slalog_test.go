@@ -187,6 +187,33 @@ func TestTruncatedFiles(t *testing.T) {
 	}
 }
 
+// Records that lie across what is read at once are whole.
+func TestFilesLongerThanTheWindow(t *testing.T) {
+	t.Parallel()
+	var records []string
+	for i := range 3 * bufferSize / 1000 {
+		records = append(records, kms("2026-10-01T00:00:00Z", uuid(i), "", `"x":"`+strings.Repeat("y", i%97)+`",`))
+	}
+	huge := kms("2026-10-01T00:00:00Z", uuid(1<<20), "", `"x":"`+strings.Repeat("y", 3*bufferSize)+`",`)
+	records = append(records, huge)
+	for name, data := range map[string]string{"records": file(records...), "lines": strings.Join(records, "\n"), "spaces": file(records...) + strings.Repeat(" ", 2*bufferSize)} {
+		got := readAll(t, reader(t), trail(data))
+		if total(got).Requests != int64(len(records)) || got.Files[0].Damage != "" || got.Malformed.Count > 0 {
+			t.Errorf("%s: %d requests of %d; %+v %+v", name, total(got).Requests, len(records), got.Files, got.Malformed)
+		}
+	}
+}
+
+// A failed ReEncrypt names two keys, and both are affected.
+func TestBothKeysOfReEncrypt(t *testing.T) {
+	t.Parallel()
+	record := strings.Replace(kms("2026-10-01T00:00:00Z", uuid(1), "KMSInternalException"), `"resources":[`, `"resources":[{"ARN":"`+keyARN+`0"},`, 1)
+	got := readAll(t, reader(t), trail(file(record)))
+	if !slices.Equal(got.Keys, []string{keyARN, keyARN + "0"}) {
+		t.Errorf("keys %v", got.Keys)
+	}
+}
+
 // A disk that fails is an error, not a short file.
 func TestReadErrors(t *testing.T) {
 	t.Parallel()
@@ -229,7 +256,9 @@ func TestWhatDoesNotCount(t *testing.T) {
 		dir + "CloudTrail-Digest/eu-west-1/2026/10/01/x.json.gz":                                           digestFile,
 		"111122223333_CloudTrail-Digest_eu-west-1_t_eu-west-1_20261001T000000Z.json.gz":                    digestFile,
 		dir + "CloudTrail-Insight/eu-west-1/2026/10/01/x.json.gz":                                          insightFile,
-		"my-copies/x.json": "", `AWSLogs\111122223333\CloudTrail\us-east-1\2026\10\01\x.json.gz`: otherPlace,
+		"exportedlogs/aws-logs-write-test":                                                                 "the test that CloudWatch Logs writes before an export",
+		"AWSLogs/.DS_Store":                                                                                "a hidden file",
+		"my-copies/x.json":                                                                                 "", `AWSLogs\111122223333\CloudTrail\us-east-1\2026\10\01\x.json.gz`: otherPlace,
 	} {
 		if got := Skip(name, account, region); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -288,6 +317,10 @@ func TestMalformedRecordsAreCounted(t *testing.T) {
 	got = readAll(t, reader(t), trail(bad))
 	if m := got.Malformed; m.Count != 1 || !strings.HasPrefix(m.First[0], "f: byte ") || total(got).Requests != 2 {
 		t.Errorf("%+v %+v", m, total(got))
+	}
+	got = readAll(t, reader(t), trail(secret+" "+kms("2026-10-01T00:00:00Z", uuid(1), "")))
+	if m := got.Malformed; m.Count != 1 || m.First[0] != "f:1 "+errNoRecord.Error() {
+		t.Errorf("a line that begins with something else: %+v", m)
 	}
 	// A line that no record can be this long for.
 	long := kms("2026-10-01T00:00:00Z", uuid(1), "") + "\n" + `{"x":"` + strings.Repeat("x", maxRecord+1) + `"}` + "\n" + kms("2026-10-01T00:00:00Z", uuid(2), "")
@@ -419,6 +452,15 @@ func TestFewOfManyFailedRequests(t *testing.T) {
 	second := readAll(t, reader(t), trail(file(records...)))
 	if len(first.Failed) != mostListed || first.MoreFailed != 2*mostListed || !reflect.DeepEqual(first.Failed, second.Failed) {
 		t.Errorf("%d listed, %d more, the same backwards: %v", len(first.Failed), first.MoreFailed, reflect.DeepEqual(first.Failed, second.Failed))
+	}
+}
+
+// A file name comes from anybody who could write the archive.
+func TestFileNamesDoNotSteerATerminal(t *testing.T) {
+	t.Parallel()
+	got := readAll(t, reader(t), input{name: "a\x1b[2J\u202eb", data: "x\n" + file(kms("x", "y", ""))[:99]})
+	if name := got.Files[0].Name; name != "a\uFFFD[2J\uFFFDb" || !strings.HasPrefix(got.Malformed.First[0], name+":1 ") {
+		t.Errorf("%q, %q", name, got.Malformed.First)
 	}
 }
 

@@ -244,11 +244,9 @@ func (p *part) each(f func(entry) error) error {
 
 // keepFailed keeps what a claim shows of a failed request.
 func (t *Tally) keepFailed(interval int64, r *record) {
-	if interval >= 0 && interval < int64(t.month.Intervals()) && len(r.key) > 0 && !t.keys[string(r.key)] {
-		t.keys[string(r.key)] = true
-		if len(t.keys) > 2*mostKeys {
-			t.fewerKeys()
-		}
+	if interval >= 0 && interval < int64(t.month.Intervals()) {
+		t.keepKey(r.key)
+		t.keepKey(r.second)
 	}
 	kept := t.failed[interval]
 	if len(kept) == mostListed && compareID(r.id, kept[mostListed-1].id) > 0 {
@@ -265,6 +263,16 @@ func (t *Tally) keepFailed(interval int64, r *record) {
 	}
 	kept = slices.Insert(kept, at, next)
 	t.failed[interval] = kept[:min(len(kept), mostListed)]
+}
+
+func (t *Tally) keepKey(key []byte) {
+	if len(key) == 0 || t.keys[string(key)] {
+		return
+	}
+	t.keys[string(key)] = true
+	if len(t.keys) > 2*mostKeys {
+		t.fewerKeys()
+	}
 }
 
 // fewerKeys keeps those that come first, whatever the order they came in.
