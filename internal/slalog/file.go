@@ -70,6 +70,8 @@ type stream struct {
 	start, end int
 	// base is the place of buf[0] in the file, when unpacked.
 	base int64
+	// line is how many lines lie before start; it is right while there are only lines.
+	line int
 	err  error // of the reader; io.EOF is its end
 }
 
@@ -107,10 +109,15 @@ func (s *stream) more() bool {
 	return s.end > begin
 }
 
+var newline = []byte{'\n'}
+
 // peek is the next byte that is no space, or false at the end.
 func (s *stream) peek() (byte, bool) {
 	for {
-		if s.start = space(s.buf[:s.end], s.start); s.start < s.end {
+		begin := s.start
+		s.start = space(s.buf[:s.end], begin)
+		s.line += bytes.Count(s.buf[begin:s.start], newline)
+		if s.start < s.end {
 			return s.buf[s.start], true
 		}
 		if !s.more() {
@@ -179,7 +186,7 @@ func (r *Reader) file(name string, in io.Reader, take taker) error {
 // documents reads what a file holds: objects with Records, one after the other
 // if archives were joined, or lines. Only an error of the tally is returned.
 func (r *Reader) documents(f *sla.File, s *stream, take taker) error {
-	line := 0
+	lines := true
 	for f.Damage == "" && f.LeftOut == "" {
 		if _, ok := s.peek(); !ok {
 			break
@@ -191,13 +198,10 @@ func (r *Reader) documents(f *sla.File, s *stream, take taker) error {
 		var err error
 		if match == nil {
 			s.start += n
-			line = -1 // lines are no longer counted
+			lines = false
 			err = r.array(f, s, take)
 		} else {
-			if line >= 0 {
-				line++
-			}
-			err = r.line(f, s, take, line)
+			err = r.line(f, s, take, lines)
 		}
 		if err != nil {
 			return err
@@ -295,35 +299,35 @@ func (r *Reader) closing(f *sla.File, s *stream) {
 
 // line reads one line. CloudWatch Logs writes its own time before what it
 // exports ("Exporting log data to Amazon S3", CloudWatch Logs User Guide).
-func (r *Reader) line(f *sla.File, s *stream, take taker, number int) error {
+func (r *Reader) line(f *sla.File, s *stream, take taker, lines bool) error {
 	where := func() string {
-		if number > 0 {
-			return fmt.Sprintf("%s:%d", f.Name, number)
+		if lines {
+			return fmt.Sprintf("%s:%d", f.Name, s.line+1)
 		}
 		return fmt.Sprintf("%s: byte %d", f.Name, s.offset())
 	}
-	newline := bytes.IndexByte(s.buf[s.start:s.end], '\n')
-	for newline < 0 && s.more() {
-		newline = bytes.IndexByte(s.buf[s.start:s.end], '\n')
+	end := bytes.IndexByte(s.buf[s.start:s.end], '\n')
+	for end < 0 && s.more() {
+		end = bytes.IndexByte(s.buf[s.start:s.end], '\n')
 	}
-	if newline < 0 && s.err == nil {
+	if end < 0 && s.err == nil {
 		r.broken(errTooLong, where)
-		for newline < 0 {
+		for end < 0 {
 			s.start = s.end
 			if !s.more() {
 				return nil
 			}
-			newline = bytes.IndexByte(s.buf[s.start:s.end], '\n')
+			end = bytes.IndexByte(s.buf[s.start:s.end], '\n')
 		}
-		s.start += newline + 1
+		s.start += end // the line ends where peek goes on
 		return nil
 	}
-	last := newline < 0
+	last := end < 0
 	b := s.buf[s.start:s.end]
 	if !last {
-		b = b[:newline]
+		b = b[:end]
 	}
-	defer func() { s.start += min(len(b)+1, s.end-s.start) }()
+	defer func() { s.start += len(b) }()
 	i := 0
 	if len(b) > 0 && b[0] != '{' {
 		if i = bytes.IndexByte(b, '{'); i < 0 || !exported(b[:i]) {

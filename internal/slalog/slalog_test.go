@@ -204,6 +204,24 @@ func TestFilesLongerThanTheWindow(t *testing.T) {
 	}
 }
 
+// The place of what is wrong is that in the file, not in the window.
+func TestPlacesInLongFiles(t *testing.T) {
+	t.Parallel()
+	var records []string
+	for i := range 3 * bufferSize / 1000 {
+		records = append(records, kms("2026-10-01T00:00:00Z", uuid(i), ""))
+	}
+	whole := file(records...)
+	at := strings.LastIndex(whole, `{"eventVersion`)
+	if got := readAll(t, reader(t), trail(whole[:at+99])); !strings.Contains(got.Files[0].Damage, fmt.Sprintf("at byte %d ", at)) {
+		t.Errorf("%q, want byte %d", got.Files[0].Damage, at)
+	}
+	lines := strings.Join(records, "\n") + "\n{" + secret + "}\n"
+	if got := readAll(t, reader(t), trail(lines)); got.Malformed.First[0] != fmt.Sprintf("f:%d is not valid JSON", len(records)+1) {
+		t.Errorf("%q, want line %d", got.Malformed.First, len(records)+1)
+	}
+}
+
 // A failed ReEncrypt names two keys, and both are affected.
 func TestBothKeysOfReEncrypt(t *testing.T) {
 	t.Parallel()
@@ -294,9 +312,9 @@ func TestClientLogs(t *testing.T) {
 		"has no region":      `{"time":"2026-10-01T00:00:00Z","requestId":"a","status":200,"operation":"` + secret + `"}` + "\n",
 		"not valid JSON too": line(`"requestId":"a","status":200`)[:60] + "\n",
 	} {
-		got := readAll(t, reader(t), client("\n"+bad))
+		got := readAll(t, reader(t), client("\n \r\n"+bad))
 		m := got.Malformed
-		if m.Count != 1 || m.Records != 1 || !strings.HasPrefix(m.First[0], "c:") || !strings.Contains(m.First[0], strings.TrimSuffix(want, " too")) || strings.Contains(m.First[0], secret) {
+		if m.Count != 1 || m.Records != 1 || !strings.HasPrefix(m.First[0], "c:3 ") || !strings.Contains(m.First[0], strings.TrimSuffix(want, " too")) || strings.Contains(m.First[0], secret) {
 			t.Errorf("%q: %+v", bad, m)
 		}
 	}
@@ -325,7 +343,7 @@ func TestMalformedRecordsAreCounted(t *testing.T) {
 	// A line that no record can be this long for.
 	long := kms("2026-10-01T00:00:00Z", uuid(1), "") + "\n" + `{"x":"` + strings.Repeat("x", maxRecord+1) + `"}` + "\n" + kms("2026-10-01T00:00:00Z", uuid(2), "")
 	got = readAll(t, reader(t), trail(long))
-	if m := got.Malformed; m.Count != 1 || total(got).Requests != 2 || !strings.Contains(m.First[0], "4 MiB") {
+	if m := got.Malformed; m.Count != 1 || total(got).Requests != 2 || !strings.HasPrefix(m.First[0], "f:2 ") || !strings.Contains(m.First[0], "4 MiB") {
 		t.Errorf("a long line: %+v %+v", m, total(got))
 	}
 }
