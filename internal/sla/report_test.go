@@ -184,6 +184,7 @@ func TestHealthEvents(t *testing.T) {
 {"region":"eu-west-1","detail":{"eventArn":"arn:3","service":"EC2","startTime":"Thu, 01 Oct 2026 23:50:00 GMT"}}
 `
 	const describe = `{"events":[{"arn":"arn:4","service":"KMS","eventTypeCode":"B","region":"eu-west-1","startTime":1759276800.5,"endTime":"2025-10-01T01:00:00+00:00"},
+ {"arn":"arn:6","service":"KMS","eventTypeCode":"B","region":"eu-west-1","startTime":"2026-10-02T00:05:00+00:00"},
  {"arn":"arn:5","service":"KMS","eventTypeCode":"B","region":"eu-west-1","startTime":"2026-09-30T23:00:00+00:00","endTime":"2026-10-02T00:01:00+00:00"}]}`
 	m := month(t, "2026-10")
 	events, err := ReadHealth("h", strings.NewReader(bridge+describe), m, "eu-west-1")
@@ -197,8 +198,9 @@ func TestHealthEvents(t *testing.T) {
 	for _, e := range r.Health {
 		got[e.ARN] = e.During
 	}
-	// arn:1 ends at midnight, where the second bad interval begins; arn:5 goes on.
-	if want := map[string]int{"arn:1": 1, "arn:5": 2}; !maps.Equal(got, want) {
+	// arn:1 ends at midnight, where the second bad interval begins; arn:5 goes on; arn:6
+	// begins where the second ends.
+	if want := map[string]int{"arn:1": 1, "arn:5": 2, "arn:6": 0}; !maps.Equal(got, want) {
 		t.Errorf("events over intervals: %v, want %v", got, want)
 	}
 	if e := r.Health[1]; e.ARN != "arn:1" || e.End == nil || !e.End.Equal(time.Date(2026, 10, 2, 0, 0, 0, 0, time.UTC)) {

@@ -17,8 +17,10 @@ type event struct {
 	customKeyStore bool
 	// digest: it is no event but a digest file.
 	digest bool
-	// envelope: EventBridge delivered it.
-	envelope bool
+	// envelope: EventBridge delivered it, and says the place again, which some
+	// events lack.
+	envelope                  bool
+	outerAccount, outerRegion []byte
 	// wrong is a field that holds something else than text.
 	wrong error
 }
@@ -59,7 +61,14 @@ func (e *event) text(b []byte, at int, to *[]byte) (int, error) {
 // envelope of EventBridge is taken out of it.
 func scanEvent(b []byte, i int, e *event) (int, error) {
 	*e = event{}
-	return scanFields(b, i, e)
+	end, err := scanFields(b, i, e)
+	if e.account == nil {
+		e.account = e.outerAccount
+	}
+	if e.region == nil {
+		e.region = e.outerRegion
+	}
+	return end, err
 }
 
 func scanFields(b []byte, i int, e *event) (int, error) {
@@ -94,21 +103,23 @@ func scanFields(b []byte, i int, e *event) (int, error) {
 				e.envelope = true
 				return scanFields(b, at, e)
 			}
-		case "account": // of the envelope: some events lack their own
-			return e.fallback(b, at, &e.account)
+		case "account":
+			return outer(b, at, &e.outerAccount)
 		case "region":
-			return e.fallback(b, at, &e.region)
+			return outer(b, at, &e.outerRegion)
 		}
 		return skip(b, at)
 	})
 }
 
-// fallback keeps a value unless the event itself has said it.
-func (e *event) fallback(b []byte, at int, to *[]byte) (int, error) {
-	if *to != nil {
+// outer reads what the envelope says, if it is text.
+func outer(b []byte, at int, to *[]byte) (int, error) {
+	if at >= len(b) || b[at] != '"' {
 		return skip(b, at)
 	}
-	return e.text(b, at, to)
+	t, end, err := scanString(b, at)
+	*to = t.value()
+	return end, err
 }
 
 func (e *event) resources(b []byte, at int) (int, error) {

@@ -155,6 +155,7 @@ var events = []string{
 	`{"resources":[{"ARN":"` + keyARN + `1"},{"ARN":"` + keyARN + `2"},{"ARN":"` + keyARN + `3"}]}`,
 	`{"resources":null,"additionalEventData":null,"digestStartTime":"x"}`, `{"x":"\\\\","y":"\\\"","eventID":"z"}`,
 	`{"a":"}","b":"{[","eventSource":"kms.amazonaws.com"}`, `{"detail":"text","eventID":"a"}`, "{\t\"eventID\" \r\n: \"a\" , \"x\":1\n}",
+	`{"region":{},"account":7,"eventID":"a"}`, `{"region":"r","account":"a","awsRegion":null}`, `{"region":"r","detail":{"awsRegion":null,"recipientAccountId":"own"},"account":"a"}`,
 	`{"customKeyStoreId":"x","additionalEventData":{"a":{"customKeyStoreId":1}}}`,
 }
 

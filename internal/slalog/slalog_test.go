@@ -341,9 +341,9 @@ func TestMalformedRecordsAreCounted(t *testing.T) {
 		t.Errorf("a line that begins with something else: %+v", m)
 	}
 	// A line that no record can be this long for.
-	long := kms("2026-10-01T00:00:00Z", uuid(1), "") + "\n" + `{"x":"` + strings.Repeat("x", maxRecord+1) + `"}` + "\n" + kms("2026-10-01T00:00:00Z", uuid(2), "")
+	long := kms("2026-10-01T00:00:00Z", uuid(1), "") + "\n" + `{"x":"` + strings.Repeat("x", maxRecord+1) + `"}` + "\n" + kms("2026-10-01T00:00:00Z", uuid(2), "") + "\n" + secret
 	got = readAll(t, reader(t), trail(long))
-	if m := got.Malformed; m.Count != 1 || total(got).Requests != 2 || !strings.HasPrefix(m.First[0], "f:2 ") || !strings.Contains(m.First[0], "4 MiB") {
+	if m := got.Malformed; m.Count != 2 || !strings.HasPrefix(m.First[1], "f:4 ") || total(got).Requests != 2 || !strings.HasPrefix(m.First[0], "f:2 ") || !strings.Contains(m.First[0], "4 MiB") {
 		t.Errorf("a long line: %+v %+v", m, total(got))
 	}
 }
