@@ -234,11 +234,9 @@ func records(b []byte) (int, error) {
 }
 
 // damage notes that the rest of a file cannot be read.
-func (f damaged) at(offset int64, why error) {
+func damage(f *sla.File, offset int64, why error) {
 	f.Damage = fmt.Sprintf("it %v, at byte %d of the unpacked file", why, offset)
 }
-
-type damaged struct{ *sla.File }
 
 // array reads the records of a trail's file, from behind the bracket to behind
 // the object.
@@ -247,14 +245,14 @@ func (r *Reader) array(f *sla.File, s *stream, take taker) error {
 		c, ok := s.peek()
 		switch {
 		case !ok:
-			damaged{f}.at(s.offset(), errShort)
+			damage(f, s.offset(), errShort)
 			return nil
 		case c == ']':
 			s.start++
 			r.closing(f, s)
 			return nil
 		case !first && c != ',':
-			damaged{f}.at(s.offset(), errSyntax)
+			damage(f, s.offset(), errSyntax)
 			return nil
 		case !first:
 			s.start++
@@ -269,7 +267,7 @@ func (r *Reader) array(f *sla.File, s *stream, take taker) error {
 				if form == errShort && s.err == nil {
 					form = errTooLong
 				}
-				damaged{f}.at(s.offset(), form)
+				damage(f, s.offset(), form)
 				return nil
 			}
 			if err := r.judge(wrong, func() string { return fmt.Sprintf("%s: byte %d", f.Name, s.offset()) }); err != nil {
@@ -291,7 +289,7 @@ func (r *Reader) closing(f *sla.File, s *stream) {
 			return
 		}
 		if !s.more() {
-			damaged{f}.at(s.offset(), errShort)
+			damage(f, s.offset(), errShort)
 			return
 		}
 	}
@@ -339,7 +337,7 @@ func (r *Reader) line(f *sla.File, s *stream, take taker, lines bool) error {
 		end, form, wrong := take(b, i, f)
 		switch {
 		case form == errShort && last:
-			damaged{f}.at(s.offset(), form)
+			damage(f, s.offset(), form)
 			return nil
 		case form != nil:
 			r.broken(errSyntax, where)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"reflect"
@@ -219,6 +220,45 @@ func TestPlacesInLongFiles(t *testing.T) {
 	lines := strings.Join(records, "\n") + "\n{" + secret + "}\n"
 	if got := readAll(t, reader(t), trail(lines)); got.Malformed.First[0] != fmt.Sprintf("f:%d is not valid JSON", len(records)+1) {
 		t.Errorf("%q, want line %d", got.Malformed.First, len(records)+1)
+	}
+}
+
+// An outage across the end of a month and of a day is shared out to the second,
+// and a region that was up knows nothing of one that was down.
+func TestOutageAcrossTheMonthAndRegions(t *testing.T) {
+	t.Parallel()
+	var records []string
+	for i, at := range []string{"2026-10-31T23:54:59Z", "2026-10-31T23:55:00Z", "2026-10-31T23:59:59Z", "2026-11-01T00:00:00Z", "2026-11-01T00:04:59Z", "2026-11-01T00:05:00Z"} {
+		down := kms(at, uuid(i), "KMSInternalException")
+		records = append(records, down, strings.Replace(kms(at, uuid(100+i), ""), `"awsRegion":"eu-west-1"`, `"awsRegion":"us-east-1"`, 1))
+	}
+	for _, test := range []struct {
+		month, region string
+		faults        map[int]int64
+	}{
+		{"2026-10", "eu-west-1", map[int]int64{8926: 1, 8927: 2}},
+		{"2026-11", "eu-west-1", map[int]int64{0: 2, 1: 1}},
+		{"2026-10", "us-east-1", map[int]int64{}},
+		{"2026-11", "us-east-1", map[int]int64{}},
+	} {
+		m, err := sla.ParseMonth(test.month)
+		if err != nil {
+			t.Fatal(err)
+		}
+		terms, err := sla.TermsOf(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := readAll(t, NewReader(account, test.region, m, terms, NewTally(m, t.TempDir()), false), trail(file(records...)))
+		faults := map[int]int64{}
+		for i, iv := range got.Intervals {
+			if iv.Faults > 0 {
+				faults[i] = iv.Faults
+			}
+		}
+		if !maps.Equal(faults, test.faults) || total(got).Requests != 3 {
+			t.Errorf("%s in %s: faults %v, want %v; %+v", test.month, test.region, faults, test.faults, total(got))
+		}
 	}
 }
 
