@@ -67,10 +67,11 @@ bin/keywatch:
 	@go build -ldflags "-X main.version=$(VERSION)" -o $@ .
 
 .PHONY: bench
-bench: need-go node_modules/.package-lock.json $(JS) bin/keywatch ## synth beside a plain JavaScript app, and the pure side at 100,000 keys
+bench: need-go node_modules/.package-lock.json $(JS) bin/keywatch ## synth beside a plain JavaScript app, the pure side at 100,000 keys, and logs beside jq
 	@mkdir -p .cache
 	@go run ./test/bench -benchstat .cache/bench.txt
 	@go run ./test/bench inventory
+	@go run ./test/bench sla
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
@@ -79,6 +80,8 @@ fuzz: need-go ## each fuzz target for FUZZTIME, and a long run of random fault s
 	@go test -run '^$$' -fuzz '^FuzzCondition$$' -fuzztime $(FUZZTIME) ./config
 	@go test -run '^$$' -fuzz '^FuzzCompileGlob$$' -fuzztime $(FUZZTIME) ./config
 	@go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./internal/snapshot
+	@go test -run '^$$' -fuzz '^FuzzEvent$$' -fuzztime $(FUZZTIME) ./internal/slalog
+	@go test -run '^$$' -fuzz '^FuzzReader$$' -fuzztime $(FUZZTIME) ./internal/slalog
 	@KEYWATCH_FUZZ_SCHEDULES=20000 go test -run NoSchedule -timeout 2h ./internal/live
 
 .PHONY: audit

@@ -193,6 +193,7 @@ The verbs answer questions and never deploy:
   keywatch explain alias/orders   why has this key these alarms, or none?
   keywatch coverage               has each watched key its alarms? (a gate)
   keywatch snapshot               freeze keys and places into a file to review
+  keywatch sla report             was a month of KMS below its SLA?
 
 The config is found in this order: -c keywatch:config=PATH, --config PATH,
 $KEYWATCH_CONFIG, ./keywatch.yaml, config/keywatch.yaml.
@@ -214,7 +215,7 @@ Exit status: 0 fine; 1 problems in the config, or a gate failed; 2 bad usage;
 	root.PersistentFlags().StringVar(&o.config, "config", "", "config file (context: keywatch:config)")
 	root.PersistentFlags().StringArrayVarP(&o.context, "context", "c", nil, "context value keywatch:NAME=VALUE, as for cdk; may be repeated")
 	root.PersistentFlags().StringVar(&o.allowRemoval, "allow-removal", "", "number of keys that may lose all their alarms, when synth asks for it; with several environments ACCOUNT/REGION:N,… (context: keywatch:allowRemoval)")
-	root.AddCommand(w.initCommand(&o), w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.permissionsCommand(&o), w.snapshotCommand(&o), w.schemaCommand(), w.versionCommand())
+	root.AddCommand(w.initCommand(&o), w.validateCommand(&o), w.planCommand(&o), w.explainCommand(&o), w.coverageCommand(&o), w.permissionsCommand(&o), w.snapshotCommand(&o), w.slaCommand(), w.schemaCommand(), w.versionCommand())
 	w.teach(root, &o)
 	return root
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -314,5 +315,23 @@ func TestUnion(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"y"}, union(nil, b)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What the sides of `bench sla` read holds as many requests as is said.
+func TestReaderCountsTheLogsOfTheBench(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log.json")
+	size, calls, err := writeLog(name, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(name); err != nil || info.Size() != size {
+		t.Errorf("%d bytes are said: %v %v", size, info, err)
+	}
+	for _, args := range [][]string{{logsArgument, name}, {logsArgument, name + ".gz"}, {floodArgument, "3333"}} {
+		var out bytes.Buffer
+		if err := readLogs(args, &out); err != nil || strings.TrimSpace(out.String()) != strconv.Itoa(calls) {
+			t.Errorf("%v: %q, want %d (%v)", args, out.String(), calls, err)
+		}
 	}
 }

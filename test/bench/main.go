@@ -8,7 +8,8 @@
 // if both made the same templates: if they differ, the exit status is 1.
 //
 // `bench inventory` measures the reading of large accounts: calls, time and
-// memory (inventory.go).
+// memory (inventory.go); `bench sla` that of CloudTrail logs, beside zcat and jq
+// (sla.go).
 //
 // Start reading at [run]; the sides are in synth.go, the pure side in pure.go,
 // the measuring in measure.go. The keys and rules come from package
@@ -69,6 +70,12 @@ func start(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && args[0] == inventoryCommand {
 		return inventoryBench(ctx, args[1:], os.Stdout, os.Stderr)
+	}
+	if len(args) > 1 && (args[0] == logsArgument || args[0] == floodArgument) {
+		return readLogs(args, os.Stdout)
+	}
+	if len(args) > 0 && args[0] == slaCommand {
+		return slaBench(ctx, args[1:], os.Stdout, os.Stderr)
 	}
 	o, err := parse(args)
 	if err != nil {

@@ -1,0 +1,394 @@
+package sla
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Hidden stands for a value of a log that has not the form that AWS writes. The
+// agreement asks for asterisks.
+const Hidden = "***"
+
+// ManifestName is the file that the others are proved by.
+const ManifestName = "manifest.json"
+
+// Redaction is the rule that requests.csv follows.
+const Redaction = "Only the columns below are taken from a log; identities, addresses, parameters, encryption contexts and responses are never read. A value that has not the form that AWS writes is replaced by asterisks."
+
+// Document is one file of a claim folder.
+type Document struct {
+	Name string
+	Data []byte
+}
+
+// Manifest proves a claim folder.
+type Manifest struct {
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	Month   string `json:"month"`
+	// Files are those of the folder, Inputs what they were made from.
+	Files  []Digest `json:"files"`
+	Inputs []Digest `json:"inputs"`
+}
+
+// Digest is one file by its content.
+type Digest struct {
+	Name    string `json:"name"`
+	Bytes   int64  `json:"bytes"`
+	SHA256  string `json:"sha256,omitempty"`
+	LeftOut string `json:"leftOut,omitempty"`
+}
+
+const manifestFormat = "keywatch-sla-claim"
+
+// DigestOf is that of some bytes.
+func DigestOf(name string, data []byte) Digest {
+	return Digest{Name: name, Bytes: int64(len(data)), SHA256: Sum256(data)}
+}
+
+// Sum256 is the SHA-256 in hexadecimal.
+func Sum256(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
+
+// Claim makes the files of a claim, the manifest last. The same report gives the
+// same bytes. health is the file of Health events, or nil.
+func Claim(r *Report, health *Digest) ([]Document, error) {
+	var docs []Document
+	add := func(name string, data []byte) { docs = append(docs, Document{name, data}) }
+	add("claim.md", r.markdown())
+	add("intervals.csv", r.intervalsCSV())
+	add("requests.csv", r.requestsCSV())
+	if r.in.Health != nil {
+		data, err := encode(r.Health)
+		if err != nil {
+			return nil, err
+		}
+		add("health.json", data)
+	}
+	terms, err := encode(r.terms)
+	if err != nil {
+		return nil, err
+	}
+	add("terms.json", terms)
+	report, err := encode(r)
+	if err != nil {
+		return nil, err
+	}
+	add("report.json", report)
+
+	m := Manifest{Format: manifestFormat, Version: 1, Account: r.Account, Region: r.Region, Month: r.Month}
+	for _, d := range docs {
+		m.Files = append(m.Files, DigestOf(d.Name, d.Data))
+	}
+	for _, f := range r.Files {
+		m.Inputs = append(m.Inputs, Digest{f.Name, f.Bytes, f.SHA256, f.LeftOut})
+	}
+	if health != nil {
+		m.Inputs = append(m.Inputs, *health)
+	}
+	slices.SortFunc(m.Inputs, func(a, b Digest) int { return strings.Compare(a.Name, b.Name) })
+	data, err := encode(m)
+	if err != nil {
+		return nil, err
+	}
+	add(ManifestName, data)
+	return docs, nil
+}
+
+// JSON writes the report for machines.
+func JSON(w io.Writer, r *Report) error {
+	data, err := encode(r)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(data)
+	return err
+}
+
+// CatalogueJSON is every version of the terms.
+func CatalogueJSON() ([]byte, error) { return encode(Catalogue()) }
+
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
+// maxManifest and maxFile bound what is read of a claim folder.
+const (
+	maxManifest = 256 << 20
+	maxFile     = 1 << 30
+)
+
+// Verify compares a claim folder with its manifest and says what differs. The
+// manifest cannot prove itself: its own SHA-256 is returned, to compare with the
+// one that was printed when the claim was made.
+func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
+	data, err := readBounded(dir, ManifestName, maxManifest)
+	if err != nil {
+		return m, "", nil, fmt.Errorf("read the manifest: %w", err)
+	}
+	hash = Sum256(data)
+	if err := json.Unmarshal(data, &m); err != nil || m.Format != manifestFormat || m.Version != 1 {
+		return m, hash, []string{ManifestName + ": changed: it is no manifest of a claim that this version of keywatch knows"}, nil
+	}
+	if again, err := encode(m); err != nil || !bytes.Equal(again, data) {
+		problems = append(problems, ManifestName+": changed: it is not as keywatch writes it")
+	}
+	listed := map[string]bool{ManifestName: true}
+	for _, d := range m.Files {
+		listed[d.Name] = true
+		if !fs.ValidPath(d.Name) {
+			problems = append(problems, fmt.Sprintf("%s: changed: it lists %q, which is no file of the folder", ManifestName, d.Name))
+			continue
+		}
+		data, err := readBounded(dir, d.Name, maxFile)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			problems = append(problems, named(d.Name)+": missing")
+		case err != nil:
+			return m, hash, nil, fmt.Errorf("read %s: %w", d.Name, err)
+		case Sum256(data) != d.SHA256:
+			problems = append(problems, named(d.Name)+": changed")
+		}
+	}
+	err = fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !listed[name] {
+			problems = append(problems, named(name)+": extra: the manifest does not list it")
+		}
+		return err
+	})
+	m.Account, m.Region, m.Month = printable(m.Account), printable(m.Region), printable(m.Month)
+	return m, hash, problems, err
+}
+
+// named quotes a file name that a terminal would not show as it is.
+func named(name string) string {
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		return quoted
+	}
+	return name
+}
+
+func readBounded(dir fs.FS, name string, most int64) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("it has more than %d bytes", most)
+	}
+	return data, err
+}
+
+func (r *Report) intervalsCSV() []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	_ = w.Write([]string{"begins_utc", "ends_utc", "requests", "faults", "contestable_faults", "rejected", "availability_percent", "availability_with_contestable_percent"})
+	for i, iv := range r.in.Intervals {
+		without, with := "100.0000", "100.0000"
+		if iv.Requests > 0 {
+			without, with = availability(iv.Requests, iv.Faults), availability(iv.Requests, iv.Faults+iv.Contestable)
+		}
+		_ = w.Write([]string{
+			stamp(r.in.Month.IntervalStart(i)), stamp(r.in.Month.IntervalStart(i + 1)),
+			fmt.Sprint(iv.Requests), fmt.Sprint(iv.Faults), fmt.Sprint(iv.Contestable), fmt.Sprint(iv.Rejected), without, with,
+		})
+	}
+	w.Flush() // a bytes.Buffer does not fail
+	return b.Bytes()
+}
+
+func (r *Report) requestsCSV() []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	_ = w.Write([]string{"time_utc", "request_id", "operation", "error_code", "http_status", "key_arn", "counted_as", "source"})
+	for _, q := range r.Failed {
+		status, class := "", "fault"
+		if q.Status != 0 {
+			status = fmt.Sprint(q.Status)
+		}
+		if q.Class == Contestable {
+			class = "contestable fault"
+		}
+		_ = w.Write([]string{stamp(q.Time), q.ID, q.Operation, q.Code, status, q.Key, class, q.Source})
+	}
+	w.Flush()
+	return b.Bytes()
+}
+
+// markdown is the claim itself, ready to be read by a person and pasted.
+func (r *Report) markdown() []byte {
+	var b bytes.Buffer
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	if len(r.Missing) > 0 {
+		p("> **Missing. A claim that lacks such a piece was denied. Mend these, or remove this")
+		p("> list if you send it as it is.**")
+		p(">")
+		for _, m := range r.Missing {
+			p("> - %s", m)
+		}
+		p("")
+	}
+	p("# %s: AWS KMS, %s, %s\n", r.terms.Subject.Value, r.Region, r.month())
+	p("- Subject of the case: `%s: AWS KMS, %s, %s`", r.terms.Subject.Value, r.Region, r.month())
+	p("- Case: Account and billing, in the AWS Support Center of account %s", r.Account)
+	p("- To be received by: %s\n", r.Deadline)
+	p("%s\n", r.Estimate)
+	p("| | |\n|---|---|")
+	p("| Account | %s |", r.Account)
+	p("| Region | %s |", r.Region)
+	p("| Billing cycle | %s: %s to %s (UTC) |", r.month(), stamp(r.in.Month.Start()), stamp(r.in.Month.End()))
+	p("| Requests | %d |", r.Requests)
+	p("| Failed requests | %d, with contestable ones %d |\n", r.Figure.Faults, r.Contestable.Faults)
+
+	p("## Computation\n")
+	p("Each of the %d intervals of 5 minutes has an error rate: failed requests divided by", r.Intervals)
+	p("requests, 0 without requests. Monthly Uptime Percentage = 100 × (1 − sum / %d). The", r.Intervals)
+	p("commitment of %s %% allows a sum of %s. All of it was computed exactly and is", r.terms.Commitment.Value, r.Allowed)
+	p("cut off here, never rounded up.\n")
+	p("| | without contestable faults | with contestable faults |\n|---|---|---|")
+	row := func(name string, of func(Figure) string) {
+		p("| %s | %s | %s |", name, of(r.Figure), of(r.Contestable))
+	}
+	row("Sum of error rates", func(f Figure) string { return exactly(f.Sum, f.SumExact) })
+	row("Monthly Uptime Percentage", func(f Figure) string { return exactly(f.Uptime+" %", f.UptimeExact) })
+	row("Commitment", kept)
+	row("Service Credit", func(f Figure) string { return fmt.Sprintf("%d %%", f.Percent) })
+	if r.Charges != "" {
+		row("Of charges of $"+r.Charges, func(f Figure) string { return "$" + f.Credit })
+		row("More than $"+r.terms.Floor.Value, func(f Figure) string { return yes(*f.AboveFloor) })
+	}
+	p("\nContestable faults may come from a custom key store of the customer's own.\n")
+
+	p("## Affected keys\n")
+	if len(r.Keys) == 0 {
+		p("No log names one.")
+	}
+	for _, key := range r.Keys {
+		p("- %s", key)
+	}
+	if r.MoreKeys {
+		p("- and more, which the logs name")
+	}
+
+	p("\n## Incidents: intervals below 100 %%\n")
+	p("| Begins (UTC) | Ends (UTC) | Region | Requests | Faults | Contestable | Availability | with contestable | Health events |\n|---|---|---|---|---|---|---|---|---|")
+	for _, i := range r.Below {
+		p("| %s | %s | %s | %d | %d | %d | %s %% | %s %% | %s |", stamp(i.Start), stamp(i.End), r.Region, i.Requests, i.Faults, i.Contestable, i.Availability, i.WithContestable, strings.Join(i.Health, " "))
+	}
+	p("\nAll %d intervals are in intervals.csv. requests.csv has %s with", r.Intervals, count(len(r.Failed), "failed request"))
+	p("request IDs%s.\n", more(r.MoreFailed))
+
+	p("## AWS Health\n")
+	switch {
+	case r.in.Health == nil:
+		p("No events were given.")
+	case len(r.Health) == 0:
+		p("No event of KMS in this region touches the month.")
+	}
+	for _, e := range r.Health {
+		end := "still open"
+		if e.End != nil {
+			end = stamp(*e.End)
+		}
+		p("- %s (%s), %s to %s: %s; overlaps %s below 100 %%", e.Type, e.Category, stamp(e.Start), end, e.ARN, count(e.During, "interval"))
+	}
+
+	p("\n## How the logs were read\n")
+	for _, s := range r.Sources {
+		p("- %s: %d requests, %d failed. It cannot see: %s.", s.Name, s.Requests, s.Faults, s.Unseen)
+	}
+	p("- requests.csv: %s", Redaction)
+	p("- The inputs are in %s, with SHA-256.\n", ManifestName)
+
+	p("## Terms used, and what is assumed\n")
+	p("KMS SLA, last updated %s; terms.json has each term with its source. Read at the", r.Terms)
+	p("source: the commitment, the tiers, and that a credit is paid above $%s only. Assumed:\n", r.terms.Floor.Value)
+	for _, a := range r.Assumptions {
+		p("- %s", a)
+	}
+	return b.Bytes()
+}
+
+func (r *Report) month() string { return r.in.Month.Start().Format("January 2006") }
+
+func exactly(cut, exact string) string {
+	if exact == "" || exact == cut {
+		return cut
+	}
+	return cut + " (exactly " + exact + ")"
+}
+
+func more(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d more are in the logs (of each interval the first 50 by ID are listed)", n)
+}
+
+// TermsText writes the catalogue for a terminal: each term with how sure it is
+// and the number of its source.
+func TermsText(w io.Writer) {
+	var sources []string
+	term := func(mark Mark, source, format string, args ...any) {
+		n := slices.Index(sources, source)
+		if n < 0 {
+			n = len(sources)
+			sources = append(sources, source)
+		}
+		fold(w, fmt.Sprintf("  %-8s ", mark), fmt.Sprintf(format, args...)+fmt.Sprintf(" [%d]", n+1))
+	}
+	for _, t := range Catalogue() {
+		fmt.Fprintf(w, "KMS SLA, last updated %s\n", t.Version)
+		one(term, t.Effective, "in force from %v")
+		one(term, t.Commitment, "commitment: %v %%")
+		one(term, t.Scope, "applies to %v")
+		for _, tier := range t.Tiers.Value {
+			term(t.Tiers.Mark, t.Tiers.Source, "credit: below %s %%, %d %% of the charges", tier.Below, tier.Percent)
+		}
+		one(term, t.Floor, "a credit is paid only above $%v")
+		one(term, t.Interval, "intervals of %v seconds")
+		one(term, t.Uptime, "Monthly Uptime Percentage: %v")
+		one(term, t.Idle, "an interval without requests: %v")
+		one(term, t.Error, "an error: %v")
+		for _, f := range []Fact[[]Code]{t.Faults, t.Unmodelled, t.Contested, t.Excluded} {
+			for _, c := range f.Value {
+				term(f.Mark, f.Source, "%s: %s, %s", c.Class, c.Code, c.Why)
+			}
+		}
+		for _, e := range t.Exclusions.Value {
+			term(t.Exclusions.Mark, t.Exclusions.Source, "excluded: %s", e)
+		}
+		one(term, t.ClaimCycles, "claim window: to the end of billing cycle %v after the incident")
+		one(term, t.ClaimDays, "claim window: %v days after the billing period; the earlier is used")
+		one(term, t.Subject, "the subject of a claim has the words %q")
+		for _, c := range t.Contents.Value {
+			term(t.Contents.Mark, t.Contents.Source, "a claim needs %s", c)
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "Sources, as of %s\n", readOn)
+	for i, source := range sources {
+		fold(w, fmt.Sprintf("  [%d] ", i+1), source)
+	}
+}
+
+func one[T any](term func(Mark, string, string, ...any), f Fact[T], format string) {
+	term(f.Mark, f.Source, format, f.Value)
+}

@@ -1,0 +1,174 @@
+package sla
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Event is an AWS Health event of KMS. Its description is not kept: it is free
+// text.
+type Event struct {
+	ARN      string    `json:"arn"`
+	Type     string    `json:"typeCode"`
+	Category string    `json:"category"`
+	Region   string    `json:"region"`
+	Scope    string    `json:"scope,omitempty"`
+	Start    time.Time `json:"start"`
+	// End is nil while it goes on.
+	End *time.Time `json:"end,omitempty"`
+	// During are the intervals below 100 % that it overlaps.
+	During  int `json:"intervalsBelow100"`
+	updated time.Time
+}
+
+// healthEvent is one as EventBridge delivers it or DescribeEvents returns it
+// ("AWS Health events Amazon EventBridge schema", AWS Health User Guide;
+// "DescribeEvents", AWS Health API Reference).
+type healthEvent struct {
+	EventARN    string     `json:"eventArn"`
+	ARN         string     `json:"arn"`
+	Service     string     `json:"service"`
+	Type        string     `json:"eventTypeCode"`
+	Category    string     `json:"eventTypeCategory"`
+	Scope       string     `json:"eventScopeCode"`
+	EventRegion string     `json:"eventRegion"`
+	Region      string     `json:"region"`
+	Start       healthTime `json:"startTime"`
+	End         healthTime `json:"endTime"`
+	Updated     healthTime `json:"lastUpdatedTime"`
+}
+
+// healthTime is RFC 3339, the form of HTTP, or seconds of Unix.
+type healthTime struct{ time.Time }
+
+var errHealthTime = errors.New("a time has no known form")
+
+func (t *healthTime) UnmarshalJSON(b []byte) error {
+	var s string
+	if json.Unmarshal(b, &s) == nil {
+		if s == "" {
+			return nil
+		}
+		for _, layout := range []string{time.RFC3339, time.RFC1123, "Mon, 2 Jan 2006 15:04:05 MST"} {
+			if at, err := time.Parse(layout, s); err == nil {
+				t.Time = at.UTC()
+				return nil
+			}
+		}
+		return errHealthTime
+	}
+	var f float64
+	if json.Unmarshal(b, &f) != nil || f < 0 || f > 1e11 {
+		return errHealthTime
+	}
+	t.Time = time.Unix(int64(f), 0).UTC()
+	return nil
+}
+
+// ReadHealth reads events of KMS in a region that touch the month: JSON Lines of
+// EventBridge, or what DescribeEvents returns. Of one event the latest word
+// counts. The result is never nil.
+func ReadHealth(name string, in io.Reader, m Month, region string) ([]Event, error) {
+	latest := map[string]Event{}
+	d := json.NewDecoder(in)
+	for {
+		var v struct {
+			Region string        `json:"region"`
+			Time   healthTime    `json:"time"`
+			Detail *healthEvent  `json:"detail"`
+			Events []healthEvent `json:"events"`
+			healthEvent
+		}
+		err := d.Decode(&v)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			// The decoder's own words may quote the file.
+			return nil, fmt.Errorf("%s: byte %d: not an AWS Health event; want JSON Lines as EventBridge delivers them, or what `aws health describe-events` prints", name, d.InputOffset())
+		}
+		all := v.Events
+		switch {
+		case v.Detail != nil:
+			one := *v.Detail
+			one.Region = cmp.Or(one.EventRegion, v.Region)
+			if one.Updated.IsZero() {
+				one.Updated = v.Time
+			}
+			all = append(all, one)
+		case all == nil:
+			v.healthEvent.Region = v.Region
+			all = append(all, v.healthEvent)
+		}
+		for _, h := range all {
+			e := Event{
+				ARN: printable(cmp.Or(h.ARN, h.EventARN)), Type: printable(h.Type), Category: printable(h.Category),
+				Region: printable(h.Region), Scope: printable(h.Scope), Start: h.Start.Time, updated: h.Updated.Time,
+			}
+			if !h.End.IsZero() {
+				e.End = &h.End.Time
+			}
+			if h.Service != "KMS" || e.Region != region || e.Start.IsZero() || e.ARN == "" {
+				continue
+			}
+			if old, known := latest[e.ARN]; !known || laterWord(e, old) {
+				latest[e.ARN] = e
+			}
+		}
+	}
+	out := []Event{}
+	for _, e := range latest {
+		if e.Start.Before(m.End()) && (e.End == nil || e.End.After(m.Start())) {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b Event) int {
+		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.ARN, b.ARN))
+	})
+	return out, nil
+}
+
+// laterWord orders what is said of one event, whatever the order in the file.
+func laterWord(a, b Event) bool {
+	end := func(e Event) int64 {
+		if e.End == nil {
+			return 0
+		}
+		return e.End.Unix()
+	}
+	return cmp.Or(a.updated.Compare(b.updated), cmp.Compare(end(a), end(b)), a.Start.Compare(b.Start), cmp.Compare(a.Type, b.Type)) > 0
+}
+
+// printable keeps what AWS writes into codes and names, and nothing else.
+func printable(s string) string {
+	if len(s) > 256 {
+		s = s[:256]
+	}
+	return string(bytes.Map(func(r rune) rune {
+		if r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:/+=@", r)) {
+			return r
+		}
+		return '?'
+	}, []byte(s)))
+}
+
+// crossReference says which events overlap which intervals.
+func (r *Report) crossReference() {
+	for _, e := range r.in.Health {
+		for i := range r.Below {
+			b := &r.Below[i]
+			if e.Start.Before(b.End) && (e.End == nil || e.End.After(b.Start)) {
+				e.During++
+				b.Health = append(b.Health, e.ARN)
+			}
+		}
+		r.Health = append(r.Health, e)
+	}
+}

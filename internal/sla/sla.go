@@ -1,0 +1,305 @@
+// Package sla judges a month of KMS by the service level agreement: what was
+// counted becomes an uptime, a tier, a credit, a deadline, and a claim folder.
+//
+// It is pure: no files, no clock, no network. All arithmetic is exact. Start
+// reading at [Build]; terms.go is the agreement as data, with how sure each term
+// is, uptime.go the sum, claim.go the folder and its proof. Logs are read and
+// counted by internal/slalog.
+package sla
+
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+)
+
+// Estimate is said in every report and claim.
+const Estimate = "This is an estimate from the customer's side, from the logs that were given. AWS decides by its own measurement whether the commitment was missed, and whether and how much it credits."
+
+// Source is where requests were seen.
+type Source struct {
+	Name     string `json:"name"`
+	Requests int64  `json:"requests"`
+	Faults   int64  `json:"faults"`
+	// Unseen is what it cannot see.
+	Unseen string `json:"cannotSee"`
+}
+
+// Request is one that failed, as far as a claim may show it.
+type Request struct {
+	Time      time.Time `json:"time"`
+	ID        string    `json:"requestId"`
+	Operation string    `json:"operation"`
+	Code      string    `json:"errorCode"`
+	Status    int       `json:"httpStatus,omitempty"`
+	Key       string    `json:"keyArn,omitempty"`
+	Source    string    `json:"source"`
+	Class     Class     `json:"-"`
+	Interval  int       `json:"-"`
+}
+
+// File is one input and what became of it.
+type File struct {
+	Name    string `json:"name"`
+	SHA256  string `json:"sha256,omitempty"`
+	Bytes   int64  `json:"bytes,omitempty"`
+	Records int64  `json:"records"`
+	// LeftOut says why it was not counted, Damage why it could not be read to
+	// its end.
+	LeftOut string `json:"leftOut,omitempty"`
+	Damage  string `json:"damage,omitempty"`
+}
+
+// Malformed are the records that could not be understood.
+type Malformed struct {
+	Count   int64 `json:"count"`
+	Records int64 `json:"ofRecords"`
+	// First are the places of the first, never their text.
+	First []string `json:"first,omitempty"`
+}
+
+// Above says whether there are more than a limit, in percent.
+func (m Malformed) Above(limit *big.Rat) bool {
+	return new(big.Rat).SetInt64(m.Count*100).Cmp(new(big.Rat).Mul(limit, new(big.Rat).SetInt64(m.Records))) > 0
+}
+
+// Input is what was found for one account, region and month.
+type Input struct {
+	Month           Month
+	Account, Region string
+	// Intervals are all of the month.
+	Intervals []Interval
+	Sources   []Source
+	Files     []File
+	// Skipped counts records that were read and not counted, by the reason.
+	Skipped   map[string]int64
+	Malformed Malformed
+	// Seen says of each hour of the month whether a log holds any record of it,
+	// of whatever service.
+	Seen []bool
+	// Disagreed is how many requests two logs told differently.
+	Disagreed int64
+	// Failed are requests that failed, by time; MoreFailed those beyond the
+	// number that is kept of each interval.
+	Failed     []Request
+	MoreFailed int64
+	Keys       []string
+	// MoreKeys says that there are more keys than are kept.
+	MoreKeys bool
+	// Charges are nil if nobody said them.
+	Charges *big.Rat
+	// Health is nil if nobody gave any.
+	Health []Event
+}
+
+// Figure is one reading of the month: with contestable faults, or without.
+type Figure struct {
+	Faults int64 `json:"faults"`
+	// Sum is Σ of the error rates, in intervals; SumExact is empty if it is too
+	// long to be read.
+	Sum      string `json:"sumOfErrorRates"`
+	SumExact string `json:"sumOfErrorRatesExact,omitempty"`
+	// Uptime is cut off after 7 decimals, never rounded up.
+	Uptime      string `json:"monthlyUptimePercentage"`
+	UptimeExact string `json:"monthlyUptimePercentageExact,omitempty"`
+	Missed      bool   `json:"commitmentMissed"`
+	Percent     int    `json:"creditPercent"`
+	Credit      string `json:"creditUSD,omitempty"`
+	// AboveFloor says whether the credit is more than the least that is paid.
+	AboveFloor *bool `json:"creditAboveFloor,omitempty"`
+}
+
+// Bad is an interval below 100 %.
+type Bad struct {
+	Start       time.Time `json:"start"`
+	End         time.Time `json:"end"`
+	Requests    int64     `json:"requests"`
+	Faults      int64     `json:"faults"`
+	Contestable int64     `json:"contestableFaults"`
+	// Availability is in percent, cut off; WithContestable counts those faults.
+	Availability    string   `json:"availability"`
+	WithContestable string   `json:"availabilityWithContestable"`
+	Health          []string `json:"healthEvents,omitempty"`
+	index           int
+}
+
+// Report is what there is to say about the month.
+type Report struct {
+	SchemaVersion int       `json:"schemaVersion"`
+	Estimate      string    `json:"estimate"`
+	Account       string    `json:"account"`
+	Region        string    `json:"region"`
+	Month         string    `json:"month"`
+	Missing       []string  `json:"missing"`
+	Terms         string    `json:"termsVersion"`
+	Intervals     int       `json:"intervals"`
+	Idle          int       `json:"intervalsWithoutRequests"`
+	Requests      int64     `json:"requests"`
+	Rejected      int64     `json:"rejectedByCaller"`
+	Allowed       string    `json:"allowedSumOfErrorRates"`
+	Figure        Figure    `json:"withoutContestable"`
+	Contestable   Figure    `json:"withContestable"`
+	Charges       string    `json:"chargesUSD,omitempty"`
+	Deadline      string    `json:"claimBy"`
+	Deadlines     []string  `json:"claimWindows"`
+	Below         []Bad     `json:"intervalsBelow100"`
+	Keys          []string  `json:"affectedKeys"`
+	MoreKeys      bool      `json:"moreKeys,omitempty"`
+	Failed        []Request `json:"failedRequests"`
+	MoreFailed    int64     `json:"failedRequestsNotListed"`
+	Health        []Event   `json:"healthEvents"`
+	Sources       []Source  `json:"sources"`
+	Files         []File    `json:"inputs"`
+	// Skipped are records that were read and not counted, by the reason.
+	Skipped     map[string]int64 `json:"notCounted,omitempty"`
+	Malformed   Malformed        `json:"malformed"`
+	Disagreed   int64            `json:"requestsToldDifferently"`
+	Assumptions []string         `json:"assumptions"`
+
+	in    Input
+	terms Terms
+}
+
+// Build judges a month.
+func Build(in Input) (*Report, error) {
+	t, err := TermsOf(in.Month)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Intervals) != in.Month.Intervals() {
+		return nil, fmt.Errorf("%s has %d intervals, %d were counted", in.Month, in.Month.Intervals(), len(in.Intervals))
+	}
+	r := &Report{
+		SchemaVersion: 1, Estimate: Estimate,
+		Account: in.Account, Region: in.Region, Month: in.Month.String(),
+		Terms: t.Version, Intervals: len(in.Intervals),
+		Allowed:  down(t.Allowed(len(in.Intervals)), 5),
+		Deadline: t.Deadline(in.Month).Format(time.DateOnly),
+		Deadlines: []string{
+			fmt.Sprintf("%s: %d days after the billing period", t.deadlineByDays(in.Month).Format(time.DateOnly), t.ClaimDays.Value),
+			fmt.Sprintf("%s: the end of billing cycle %d after the month", t.deadlineByCycles(in.Month).Format(time.DateOnly), t.ClaimCycles.Value),
+		},
+		Keys: in.Keys, MoreKeys: in.MoreKeys,
+		Failed: in.Failed, MoreFailed: in.MoreFailed, Health: []Event{},
+		Sources: in.Sources, Files: in.Files, Skipped: in.Skipped,
+		Malformed: in.Malformed, Disagreed: in.Disagreed,
+		in: in, terms: t,
+	}
+	if in.Charges != nil {
+		r.Charges = in.Charges.FloatString(2)
+	}
+	for i, iv := range in.Intervals {
+		r.Requests += iv.Requests
+		r.Rejected += iv.Rejected
+		r.Figure.Faults += iv.Faults
+		r.Contestable.Faults += iv.Faults + iv.Contestable
+		if iv.Requests == 0 {
+			r.Idle++
+		}
+		if iv.Faults+iv.Contestable > 0 {
+			r.Below = append(r.Below, Bad{
+				Start: in.Month.IntervalStart(i), End: in.Month.IntervalStart(i + 1),
+				Requests: iv.Requests, Faults: iv.Faults, Contestable: iv.Contestable,
+				Availability:    availability(iv.Requests, iv.Faults),
+				WithContestable: availability(iv.Requests, iv.Faults+iv.Contestable),
+				index:           i,
+			})
+		}
+	}
+	r.figure(&r.Figure, Sum(in.Intervals, false))
+	r.figure(&r.Contestable, Sum(in.Intervals, true))
+	r.crossReference()
+	r.Assumptions = append(t.assumptions(), method...)
+	r.Missing = r.missing()
+	return r, nil
+}
+
+func availability(requests, faults int64) string {
+	return down(big.NewRat((requests-faults)*100, requests), 4)
+}
+
+// figure fills in what follows from a sum.
+func (r *Report) figure(f *Figure, sum *big.Rat) {
+	uptime := Uptime(sum, r.Intervals)
+	f.Sum, f.SumExact = down(sum, 7), fraction(sum)
+	f.Uptime, f.UptimeExact = down(uptime, 7), fraction(uptime)
+	f.Percent = r.terms.Credit(uptime)
+	f.Missed = f.Percent > 0
+	if r.in.Charges != nil {
+		credit := new(big.Rat).Mul(r.in.Charges, big.NewRat(int64(f.Percent), 100))
+		above := credit.Cmp(percent(r.terms.Floor.Value)) > 0
+		f.Credit, f.AboveFloor = down(credit, 2), &above
+	}
+}
+
+// method is what keywatch itself assumes, beside the terms.
+var method = []string{
+	"The billing cycle is the calendar month in UTC.",
+	"Each request counts, retries too: every attempt has a request ID of its own. One ID in several logs counts once, at the time of CloudTrail if it is there, and as a fault if any log says so.",
+	"Requests that were rejected for a reason of the caller's (throttling, denied access) count as requests and not as errors.",
+	"A cross-account request counts for each account whose own log holds it (recipientAccountId).",
+	"Credits are cut off to cents.",
+}
+
+// missing lists in plain words what a claim lacks, or what makes its sum doubtful.
+func (r *Report) missing() []string {
+	out := []string{}
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if r.Requests == 0 {
+		add("No request to KMS of this account, region and month is in the logs: nothing can be shown.")
+	}
+	for _, f := range r.Files {
+		if f.Damage != "" {
+			add("%s could not be read to its end: %s. What follows is not in the sum; get the file again.", f.Name, f.Damage)
+		}
+	}
+	if days := r.blindDays(); len(days) > 0 {
+		add("No log holds a record of any service for %s of the month (the first is %s). They count as 100 %% available; if logs are missing, add them.", count(len(days), "day"), days[0])
+	}
+	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
+		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them. Add CloudTrail or client logs, or the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
+	}
+	if len(r.Below) > 0 {
+		if len(r.Keys) == 0 {
+			add("No log names the KMS key of a failed request. A claim names the affected resources.")
+		}
+		if r.in.Charges == nil {
+			add("The charges for KMS in the region and month are not given (--charges): the credit cannot be computed.")
+		}
+		if r.in.Health == nil {
+			add("No AWS Health events are given (--health): the outage is not cross-referenced.")
+		}
+		if !slices.ContainsFunc(r.Sources, func(s Source) bool { return s.Name == ClientLogs && s.Faults > 0 }) {
+			add("No failed request is in logs of the clients (--requests). A claim asks for your request logs, and CloudTrail does not record every failed call.")
+		}
+	}
+	return out
+}
+
+// ClientLogs is the source that the agreement asks for.
+const ClientLogs = "client logs"
+
+// blindDays are the days of which no log holds anything.
+func (r *Report) blindDays() []string {
+	var out []string
+	for day := 0; day*24 < len(r.in.Seen); day++ {
+		if !slices.Contains(r.in.Seen[day*24:day*24+24], true) {
+			out = append(out, r.in.Month.Start().AddDate(0, 0, day).Format(time.DateOnly))
+		}
+	}
+	return out
+}
+
+func (r *Report) faultsOnly() []Bad {
+	return slices.DeleteFunc(slices.Clone(r.Below), func(b Bad) bool { return !r.in.Intervals[b.index].FaultsOnly })
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

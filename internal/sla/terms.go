@@ -1,0 +1,246 @@
+package sla
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Mark says how sure a term is.
+type Mark string
+
+const (
+	// Read: in the words of the source.
+	Read Mark = "read"
+	// Assumed: from a sister agreement, a third party, or inference. A person
+	// reads the live page before a claim rests on it.
+	Assumed Mark = "assumed"
+)
+
+// Fact is one term, with where it comes from.
+type Fact[T any] struct {
+	Value T    `json:"value"`
+	Mark  Mark `json:"mark"`
+	// Source is the title of the page.
+	Source string `json:"source"`
+	// ReadOn is when the source was read.
+	ReadOn string `json:"readOn"`
+}
+
+// Tier is a credit: Percent of the charges if uptime is below Below and no
+// other tier is lower. Both are percentages, as the page writes them.
+type Tier struct {
+	Below   string `json:"below"`
+	Percent int    `json:"percent"`
+}
+
+// Class is what a request counts as. If two records of one request differ, the
+// greater wins.
+type Class uint8
+
+const (
+	Served      Class = iota // answered
+	Rejected                 // an error of the caller's side: a request, no fault
+	Faulted                  // a server-side error
+	Contestable              // one that may come from the customer's own key store
+)
+
+// Code says what an error code counts as.
+type Code struct {
+	Code  string `json:"code"`
+	Class string `json:"class"` // fault, contestable, excluded
+	Why   string `json:"why"`
+}
+
+// Terms are one version of the agreement.
+type Terms struct {
+	// Version is the date that the page calls its last update.
+	Version    string         `json:"version"`
+	Effective  Fact[string]   `json:"effective"`
+	Commitment Fact[string]   `json:"commitmentPercent"`
+	Scope      Fact[string]   `json:"scope"`
+	Tiers      Fact[[]Tier]   `json:"tiers"`
+	Floor      Fact[string]   `json:"creditAboveUSD"`
+	Interval   Fact[int]      `json:"intervalSeconds"`
+	Uptime     Fact[string]   `json:"monthlyUptimePercentage"`
+	Idle       Fact[string]   `json:"intervalWithoutRequests"`
+	Error      Fact[string]   `json:"error"`
+	Faults     Fact[[]Code]   `json:"faultCodes"`
+	Unmodelled Fact[[]Code]   `json:"faultCodesOutsideTheModel"`
+	Contested  Fact[[]Code]   `json:"contestableCodes"`
+	Excluded   Fact[[]Code]   `json:"excludedCodes"`
+	Exclusions Fact[[]string] `json:"exclusions"`
+	// ClaimCycles and ClaimDays are the two readings of the claim window; the
+	// earlier deadline is used.
+	ClaimCycles Fact[int]      `json:"claimBillingCycles"`
+	ClaimDays   Fact[int]      `json:"claimDays"`
+	Subject     Fact[string]   `json:"claimSubject"`
+	Contents    Fact[[]string] `json:"claimContents"`
+}
+
+// Sources of the terms, by title, and when they were read.
+const (
+	page2022   = "Key Management Service (KMS) Service Level Agreement (aws.amazon.com/kms/sla), last updated November 29, 2022"
+	page2019   = "Prior Version(s) of Service Level Agreement for AWS Key Management Service (aws.amazon.com/kms/sla/historical), last updated January 16, 2019"
+	sister     = "Amazon API Gateway Service Level Agreement, a sister agreement of the same template"
+	relative   = "AWS Payment Cryptography Service Level Agreement, the nearest relative"
+	model      = "service model of the KMS API (fault: true), botocore 1.43.11"
+	remembered = "recollection of the KMS API's HTTP status codes; the service model has none"
+	thirdHand  = "a third party's guide, \"AWS KMS SLA Credits & Refunds Guide\""
+	readOn     = "2026-11-23"
+	noRegion   = "each account; the page names no region"
+)
+
+func read[T any](v T, source string) Fact[T]    { return Fact[T]{v, Read, source, readOn} }
+func assumed[T any](v T, source string) Fact[T] { return Fact[T]{v, Assumed, source, readOn} }
+
+// Catalogue is every version that is known, oldest first.
+func Catalogue() []Terms {
+	old, now := common(), common()
+
+	old.Version = "2019-01-16"
+	old.Effective = assumed("2019-01-16", page2019+"; that it took effect on the day of its last update is assumed")
+	old.Commitment = read("99.9", page2019)
+	old.Scope = read(noRegion, page2019)
+	old.Tiers = read([]Tier{{"99.9", 10}, {"99.0", 25}}, page2019)
+	old.Floor = read("1", page2019)
+
+	now.Version = "2022-11-29"
+	now.Effective = assumed("2022-11-29", page2022+"; that it took effect on the day of its last update is assumed")
+	now.Commitment = read("99.999", page2022)
+	now.Scope = read("each account and each AWS region", page2022)
+	now.Tiers = read([]Tier{{"99.999", 10}, {"99.0", 25}, {"95.0", 100}}, page2022)
+	now.Floor = read("1", page2022)
+
+	return []Terms{old, now}
+}
+
+// common are the terms that both versions are taken to share. That part of the
+// pages was not read, so they rest on sister agreements.
+func common() Terms {
+	return Terms{
+		Interval: assumed(IntervalSeconds, sister),
+		Uptime:   assumed("the average of the availability of all intervals of the billing cycle", sister),
+		Idle:     assumed("100 % available", sister),
+		Error:    assumed("a request that returns a 500 or 503 error code", relative),
+		Faults: read([]Code{
+			{"KMSInternalException", "fault", "KMS could not answer"},
+			{"KeyUnavailableException", "fault", "the key was not available"},
+		}, model),
+		Unmodelled: assumed([]Code{
+			{"InternalFailure", "fault", "an error of every AWS service"},
+			{"ServiceUnavailable", "fault", "an error of every AWS service"},
+		}, remembered),
+		Contested: assumed([]Code{
+			{"DependencyTimeoutException", "contestable", "it can come from your own CloudHSM cluster or external key store"},
+			{"any fault on a key of a custom key store", "contestable", "your own key store may be the cause"},
+		}, "inference from "+model),
+		Excluded: assumed([]Code{
+			{"ThrottlingException", "excluded", "a 400: your request rate"},
+			{"KMSInvalidStateException", "excluded", "a 400: the state of the key or of your custom key store"},
+			{"every other code", "excluded", "a client error by the model"},
+		}, remembered),
+		Exclusions: assumed([]string{
+			"what lies outside AWS's reasonable control, or internet access beyond its demarcation point",
+			"your own actions or inactions, for example disabling a key or making it inaccessible",
+			"your equipment, software or other technology",
+			"not following the best practices of the developer guide",
+			"suspension or termination of your right to use the service",
+		}, sister),
+		ClaimCycles: assumed(2, sister+": received by the end of the second billing cycle after which the incident occurred"),
+		ClaimDays:   assumed(60, thirdHand+": within 60 days of the affected billing period"),
+		Subject:     assumed("SLA Credit Request", sister),
+		Contents: assumed([]string{
+			`the words "SLA Credit Request" in the subject`,
+			"the dates, times and regions of each incident",
+			"the affected key ARNs",
+			"the billing cycle",
+			"request logs that document the errors, with confidential information removed or replaced by asterisks",
+		}, sister),
+	}
+}
+
+// TermsOf are the terms in force on the first day of the month.
+func TermsOf(m Month) (Terms, error) {
+	all := Catalogue()
+	for i := len(all) - 1; i >= 0; i-- {
+		t, err := time.Parse(time.DateOnly, all[i].Effective.Value)
+		if err == nil && !m.Start().Before(t) {
+			return all[i], nil
+		}
+	}
+	return Terms{}, fmt.Errorf("no terms of the KMS SLA are known for %s; the first known are in force from %s, so the first month is 2019-02", m, all[0].Effective.Value)
+}
+
+// classes are the codes of the terms by their name without "Exception", which
+// some logs leave out.
+type classes map[string]Class
+
+// Classes says by code and HTTP status what a request counts as.
+type Classes struct{ codes classes }
+
+// Classes reads the codes out of the terms, once for many requests.
+func (t Terms) Classes() *Classes {
+	c := &Classes{codes: classes{}}
+	for _, f := range []struct {
+		codes []Code
+		class Class
+	}{{t.Faults.Value, Faulted}, {t.Unmodelled.Value, Faulted}, {t.Contested.Value, Contestable}} {
+		for _, code := range f.codes {
+			c.codes[strings.TrimSuffix(code.Code, "Exception")] = f.class
+		}
+	}
+	return c
+}
+
+// Of classes one request: by its error code, and where that says nothing by its
+// HTTP status, which is 0 if the log has none. customKeyStore says that the key
+// lives in one.
+func (c *Classes) Of(code string, status int, customKeyStore bool) Class {
+	class, known := c.codes[strings.TrimSuffix(code, "Exception")]
+	switch {
+	case known:
+	case status == 500 || status == 503:
+		class = Faulted
+	case code != "" || status >= 300:
+		class = Rejected
+	}
+	if class == Faulted && customKeyStore {
+		return Contestable
+	}
+	return class
+}
+
+// assumptions are the terms that nobody read at the source, in words.
+func (t Terms) assumptions() []string {
+	var out []string
+	add := func(mark Mark, format string, args ...any) {
+		if mark == Assumed {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	codes := func(of []Code) string {
+		var names []string
+		for _, c := range of {
+			names = append(names, c.Code)
+		}
+		return strings.Join(names, ", ")
+	}
+	add(t.Effective.Mark, "The terms are in force from %s, the day of their last update. Those of the first day of a month hold for all of it.", t.Effective.Value)
+	if t.Scope.Value == noRegion {
+		add(Assumed, "The page names no region; this is the sum of one region alone.")
+	}
+	add(t.Interval.Mark, "Availability is measured in intervals of %d seconds.", t.Interval.Value)
+	add(t.Uptime.Mark, "The Monthly Uptime Percentage is %s.", t.Uptime.Value)
+	add(t.Idle.Mark, "An interval without requests is %s.", t.Idle.Value)
+	add(t.Error.Mark, "An error is %s.", t.Error.Value)
+	add(t.Faults.Mark, "Errors are %s.", codes(t.Faults.Value))
+	add(t.Unmodelled.Mark, "Errors are also %s, which the model of KMS does not list.", codes(t.Unmodelled.Value))
+	add(t.Contested.Mark, "AWS may contest: %s.", codes(t.Contested.Value))
+	add(t.Excluded.Mark, "No errors are: %s.", codes(t.Excluded.Value))
+	add(t.Exclusions.Mark, "The exclusions are those of sister agreements; nothing here looks for them.")
+	add(t.ClaimCycles.Mark, "A claim is due by the end of billing cycle %d after the incident;", t.ClaimCycles.Value)
+	add(t.ClaimDays.Mark, "or %d days after the billing period. The earlier is used.", t.ClaimDays.Value)
+	add(t.Contents.Mark, "A claim needs what those of sister agreements need.")
+	return out
+}

@@ -1,0 +1,182 @@
+package slalog
+
+import (
+	"bytes"
+	"errors"
+)
+
+// event is what is taken of a CloudTrail record ("CloudTrail record contents",
+// CloudTrail User Guide), and all that is: no identity, address, parameter or
+// response ever leaves the bytes. The fields are valid until the buffer moves.
+type event struct {
+	time, id, request, source, name, code, region, account, kind []byte
+	// key and second are the KMS keys of resources: ReEncrypt has two.
+	key, second []byte
+	// customKeyStore: additionalEventData names one ("Decrypt", CloudTrail log
+	// examples, KMS Developer Guide).
+	customKeyStore bool
+	// digest: it is no event but a digest file.
+	digest bool
+	// envelope: EventBridge delivered it, and says the place again, which some
+	// events lack.
+	envelope                  bool
+	outerAccount, outerRegion []byte
+	// wrong is a field that holds something else than text.
+	wrong error
+}
+
+// Errors of one record say which field is wrong, never what it holds.
+var (
+	errTime     = errors.New("has no eventTime in the form 2026-10-01T00:00:00Z")
+	errNoID     = errors.New("has neither requestID nor eventID")
+	errNotText  = errors.New("has a field that is no text where text belongs")
+	errNoPlace  = errors.New("has no awsRegion or no recipientAccountId")
+	errNoEvent  = errors.New("has no eventSource: it is no CloudTrail event")
+	errTooLong  = errors.New("has a record of more than 4 MiB")
+	errNoRecord = errors.New("is no JSON object, with or without a time before it")
+)
+
+// text reads a text or null into a field.
+func (e *event) text(b []byte, at int, to *[]byte) (int, error) {
+	if at >= len(b) {
+		return 0, errShort
+	}
+	*to = nil
+	if b[at] != '"' {
+		end, err := skip(b, at)
+		if err == nil && string(b[at:end]) != "null" {
+			e.wrong = errNotText
+		}
+		return end, err
+	}
+	t, end, err := scanString(b, at)
+	if err != nil {
+		return 0, err
+	}
+	*to = t.value()
+	return end, nil
+}
+
+// scanEvent reads the record at i and returns where it ends. An event in the
+// envelope of EventBridge is taken out of it.
+func scanEvent(b []byte, i int, e *event) (int, error) {
+	*e = event{}
+	end, err := scanFields(b, i, e)
+	if e.account == nil {
+		e.account = e.outerAccount
+	}
+	if e.region == nil {
+		e.region = e.outerRegion
+	}
+	return end, err
+}
+
+func scanFields(b []byte, i int, e *event) (int, error) {
+	return object(b, i, func(key []byte, at int) (int, error) {
+		switch string(key) {
+		case "eventTime":
+			return e.text(b, at, &e.time)
+		case "eventID":
+			return e.text(b, at, &e.id)
+		case "requestID":
+			return e.text(b, at, &e.request)
+		case "eventSource":
+			return e.text(b, at, &e.source)
+		case "eventName":
+			return e.text(b, at, &e.name)
+		case "errorCode":
+			return e.text(b, at, &e.code)
+		case "awsRegion":
+			return e.text(b, at, &e.region)
+		case "recipientAccountId":
+			return e.text(b, at, &e.account)
+		case "eventType":
+			return e.text(b, at, &e.kind)
+		case "resources":
+			return e.resources(b, at)
+		case "additionalEventData":
+			return e.additional(b, at)
+		case "digestStartTime":
+			e.digest = true
+		case "detail":
+			if at < len(b) && b[at] == '{' && !e.envelope {
+				e.envelope = true
+				return scanFields(b, at, e)
+			}
+		case "account":
+			return outer(b, at, &e.outerAccount)
+		case "region":
+			return outer(b, at, &e.outerRegion)
+		}
+		return skip(b, at)
+	})
+}
+
+// outer reads what the envelope says, if it is text.
+func outer(b []byte, at int, to *[]byte) (int, error) {
+	if at >= len(b) || b[at] != '"' {
+		return skip(b, at)
+	}
+	t, end, err := scanString(b, at)
+	*to = t.value()
+	return end, err
+}
+
+func (e *event) resources(b []byte, at int) (int, error) {
+	e.key, e.second = nil, nil
+	if at >= len(b) || b[at] != '[' {
+		return skip(b, at)
+	}
+	return list(b, at, func(at int) (int, error) {
+		if at >= len(b) || b[at] != '{' {
+			return skip(b, at)
+		}
+		return object(b, at, func(key []byte, at int) (int, error) {
+			if e.second != nil || string(key) != "ARN" || at >= len(b) || b[at] != '"' {
+				return skip(b, at)
+			}
+			t, end, err := scanString(b, at)
+			switch arn := t.value(); {
+			case !isKey(arn):
+			case e.key == nil:
+				e.key = arn
+			default:
+				e.second = arn
+			}
+			return end, err
+		})
+	})
+}
+
+// isKey says whether a text has the form of a key ARN, and so may be shown.
+func isKey(arn []byte) bool {
+	return len(arn) <= maxShown && bytes.HasPrefix(arn, []byte("arn:")) &&
+		bytes.Contains(arn, []byte(":kms:")) && bytes.Contains(arn, []byte(":key/")) && plain(arn)
+}
+
+func (e *event) additional(b []byte, at int) (int, error) {
+	e.customKeyStore = false
+	if at >= len(b) || b[at] != '{' {
+		return skip(b, at)
+	}
+	return object(b, at, func(key []byte, at int) (int, error) {
+		if string(key) == "customKeyStoreId" {
+			e.customKeyStore = true
+		}
+		return skip(b, at)
+	})
+}
+
+// maxShown is how long a name from a log may be to be shown.
+const maxShown = 256
+
+// plain says whether a text holds only what AWS writes into names and IDs.
+func plain(s []byte) bool {
+	for _, c := range s {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+			c == '-' || c == '_' || c == '.' || c == ':' || c == '/' || c == '+' || c == '=' || c == '@') {
+			return false
+		}
+	}
+	return true
+}

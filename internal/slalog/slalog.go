@@ -1,0 +1,330 @@
+// Package slalog reads the logs that a month of KMS is judged by, and counts.
+//
+// CloudTrail records come as files of a trail, as an export of a log group, or
+// in the envelope of EventBridge; client-side request logs are JSON Lines
+// (docs/sla-logs.md). All of it is streamed, gzip or not: memory depends neither
+// on the size of a file nor on the number of requests. Of a record only the
+// fields of [event] are taken; no error quotes a log.
+//
+// Start reading at [Reader.CloudTrail]; file.go finds the records, event.go
+// takes a record apart, scan.go is the scanner beneath, tally.go counts each
+// request once. It decides nothing about the agreement: what an error code
+// counts as comes from package sla.
+package slalog
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"time"
+
+	"keywatch/internal/sla"
+)
+
+// Origin is where a record was seen; one of several has the word on when it was.
+type Origin uint8
+
+// The order is that of whose clock counts.
+const (
+	Trail  Origin = iota // CloudTrail, a file or a log group
+	Bridge               // EventBridge: what a rule let through
+	Client               // the client's own log
+	origins
+)
+
+// Name is how a report calls it.
+func (o Origin) Name() string {
+	return [...]string{"CloudTrail", "EventBridge", sla.ClientLogs}[o]
+}
+
+// Unseen is what it cannot see, for the report.
+func (o Origin) Unseen() string {
+	return [...]string{
+		"failed calls: CloudTrail records them in some scenarios only. Calls before a trail began, or while it excluded KMS events. A call to another account's key that was denied, in the key's own account",
+		"what its rule did not match: with a rule for faults, every request that was served",
+		"requests of every other client, and what AWS services did with the keys",
+	}[o]
+}
+
+// record is one request, from whichever log. The bytes are valid until the next.
+type record struct {
+	unix   int64
+	id     requestID
+	class  sla.Class
+	origin Origin
+	status int
+	// For requests that failed.
+	request, operation, code, key, second []byte
+}
+
+// requestID is a request ID in 128 bits.
+type requestID struct{ hi, lo uint64 }
+
+// idOf reads a UUID, and hashes whatever else stands there.
+func idOf(s []byte) requestID {
+	var id requestID
+	if len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' {
+		n := 0
+		for _, c := range s {
+			var v byte
+			switch {
+			case c >= '0' && c <= '9':
+				v = c - '0'
+			case c >= 'a' && c <= 'f':
+				v = c - 'a' + 10
+			case c >= 'A' && c <= 'F':
+				v = c - 'A' + 10
+			case c == '-':
+				continue
+			default:
+				return hashed(s)
+			}
+			if n < 16 {
+				id.hi = id.hi<<4 | uint64(v)
+			} else {
+				id.lo = id.lo<<4 | uint64(v)
+			}
+			n++
+		}
+		if n == 32 {
+			return id
+		}
+	}
+	return hashed(s)
+}
+
+func hashed(s []byte) requestID {
+	sum := sha256.Sum256(s)
+	var id requestID
+	for i := range 8 {
+		id.hi = id.hi<<8 | uint64(sum[i])
+		id.lo = id.lo<<8 | uint64(sum[8+i])
+	}
+	return id
+}
+
+// Reader reads logs and hands what counts to a tally.
+type Reader struct {
+	account, region string
+	month           sla.Month
+	classes         *sla.Classes
+	tally           *Tally
+	// hash says to take the SHA-256 of each file.
+	hash bool
+
+	files     []sla.File
+	skipped   map[string]int64
+	malformed sla.Malformed
+	seen      []bool
+	// begin and end of the month in seconds of Unix.
+	begin, end int64
+	day        dayCache
+	buffers
+}
+
+// NewReader reads what belongs to one account, region and month.
+func NewReader(account, region string, m sla.Month, t sla.Terms, tally *Tally, hash bool) *Reader {
+	return &Reader{
+		account: account, region: region, month: m, classes: t.Classes(), tally: tally, hash: hash,
+		begin: m.Start().Unix(), end: m.End().Unix(),
+		skipped: map[string]int64{}, seen: make([]bool, m.Intervals()*sla.IntervalSeconds/3600),
+	}
+}
+
+// Reasons for which a record is read and not counted.
+const (
+	otherService = "of another service"
+	otherPlace   = "of another account or region"
+	otherMonth   = "of another month"
+	noCall       = "no API call: a service event or an insight"
+)
+
+// LeaveOut notes a file that is not read, and why.
+func (r *Reader) LeaveOut(name, why string) {
+	r.files = append(r.files, sla.File{Name: visible(name), LeftOut: why})
+}
+
+// CloudTrail reads a file with CloudTrail records in any of their forms. What is
+// wrong with the file is noted in the report; an error is one of reading it.
+func (r *Reader) CloudTrail(name string, in io.Reader) error {
+	return r.file(name, in, r.event)
+}
+
+// Requests reads a client-side request log.
+func (r *Reader) Requests(name string, in io.Reader) error {
+	return r.file(name, in, r.call)
+}
+
+// event takes the record at i of b and counts it. The first error is of the
+// form, and ends the file or line; the second of this record alone.
+func (r *Reader) event(b []byte, i int, f *sla.File) (end int, form, wrong error) {
+	e := &r.one
+	end, err := scanEvent(b, i, e)
+	if err != nil {
+		return 0, err, nil
+	}
+	if e.digest && e.source == nil {
+		f.LeftOut = digestFile
+		return end, nil, nil
+	}
+	f.Records++
+	r.malformed.Records++
+	return end, nil, r.count(e)
+}
+
+const (
+	digestFile  = "a CloudTrail digest file"
+	insightFile = "a CloudTrail Insights file"
+)
+
+func (r *Reader) count(e *event) error {
+	if e.wrong != nil {
+		return e.wrong
+	}
+	if e.source == nil && e.kind == nil {
+		return errNoEvent
+	}
+	at, ok := r.day.unix(e.time)
+	if !ok {
+		return errTime
+	}
+	if e.region == nil || e.account == nil {
+		return errNoPlace
+	}
+	if string(e.region) != r.region || string(e.account) != r.account {
+		r.skipped[otherPlace]++
+		return nil
+	}
+	r.see(at)
+	if string(e.source) != "kms.amazonaws.com" {
+		r.skipped[otherService]++
+		return nil
+	}
+	if string(e.kind) != "AwsApiCall" {
+		r.skipped[noCall]++
+		return nil
+	}
+	rec := record{unix: at, request: e.request, operation: e.name, code: e.code, key: e.key, second: e.second, origin: Trail}
+	if rec.request == nil {
+		rec.request = e.id // one event, in however many trails
+	}
+	if rec.request == nil {
+		return errNoID
+	}
+	if e.envelope {
+		rec.origin = Bridge
+	}
+	rec.class = r.classes.Of(string(e.code), 0, e.customKeyStore)
+	return r.add(&rec)
+}
+
+// call takes the line of a client's log.
+func (r *Reader) call(b []byte, i int, f *sla.File) (end int, form, wrong error) {
+	c := &r.oneCall
+	end, err := scanCall(b, i, c)
+	if err != nil {
+		return 0, err, nil
+	}
+	f.Records++
+	r.malformed.Records++
+	return end, nil, r.countCall(c)
+}
+
+func (r *Reader) countCall(c *call) error {
+	at, ok := r.day.unix(c.time)
+	status, number := c.number()
+	switch {
+	case c.wrong != nil:
+		return c.wrong
+	case !ok:
+		return errCallTime
+	case c.region == nil || !plain(c.region):
+		return errCallPlace
+	case !number || status == 0 && c.code == nil:
+		return errOutcome
+	case c.request == nil:
+		return errCallID
+	}
+	if string(c.region) != r.region || c.account != nil && string(c.account) != r.account {
+		r.skipped[otherPlace]++
+		return nil
+	}
+	r.see(at)
+	rec := record{unix: at, request: c.request, operation: c.operation, code: c.code, status: status, origin: Client}
+	if isKey(c.key) {
+		rec.key = c.key
+	}
+	rec.class = r.classes.Of(string(c.code), status, false)
+	return r.add(&rec)
+}
+
+// see notes that there is a log of that hour.
+func (r *Reader) see(unix int64) {
+	if unix >= r.begin && unix < r.end {
+		r.seen[(unix-r.begin)/3600] = true
+	}
+}
+
+// slack is how far outside of the month a request is still looked at: another
+// log may say that it was within, by a better clock.
+const slack = 24 * 3600
+
+func (r *Reader) add(rec *record) error {
+	if rec.unix < r.begin-slack || rec.unix >= r.end+slack {
+		r.skipped[otherMonth]++
+		return nil
+	}
+	rec.id = idOf(rec.request)
+	return r.tally.add(rec)
+}
+
+// Finish counts what was read. The reader cannot be used after it.
+func (r *Reader) Finish() (sla.Input, error) {
+	in := sla.Input{
+		Month: r.month, Account: r.account, Region: r.region,
+		Files: r.files, Skipped: r.skipped, Malformed: r.malformed, Seen: r.seen,
+	}
+	return in, r.tally.finish(&in)
+}
+
+// dayCache turns times into seconds of Unix; most follow one of the same day.
+type dayCache struct {
+	text     [10]byte
+	midnight int64
+	known    bool
+}
+
+// unix reads a time as CloudTrail writes it, or of RFC 3339 at large.
+func (d *dayCache) unix(s []byte) (int64, bool) {
+	if len(s) == 20 && s[10] == 'T' && s[13] == ':' && s[16] == ':' && s[19] == 'Z' {
+		h, m, sec := two(s[11:]), two(s[14:]), two(s[17:])
+		if h < 0 || h > 23 || m < 0 || m > 59 || sec < 0 || sec > 59 {
+			return 0, false
+		}
+		if !d.known || string(d.text[:]) != string(s[:10]) {
+			t, err := time.Parse(time.DateOnly, string(s[:10]))
+			if err != nil {
+				return 0, false
+			}
+			copy(d.text[:], s)
+			d.midnight, d.known = t.Unix(), true
+		}
+		return d.midnight + int64(h*3600+m*60+sec), true
+	}
+	if len(s) > 40 {
+		return 0, false
+	}
+	t, err := time.Parse(time.RFC3339Nano, string(s))
+	return t.Unix(), err == nil
+}
+
+func two(s []byte) int {
+	if s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9' {
+		return -1
+	}
+	return int(s[0]-'0')*10 + int(s[1]-'0')
+}
+
+// ioError is a failure of reading or of the temporary files, which no report
+// can be made from.
+func ioError(name string, err error) error { return fmt.Errorf("%s: %w", name, err) }
