@@ -29,6 +29,7 @@ type account struct {
 	failing error
 	stacks  []places.Stack
 	reading func(Target) // while the keys are read, or nil
+	alarms  error        // of reading those
 }
 
 func (a *account) Region() string { return a.target.Region }
@@ -58,7 +59,7 @@ func (a *account) Inventory(context.Context, inventory.Need) (*inventory.Invento
 	}, nil
 }
 
-func (a *account) Alarms(context.Context) ([]coverage.Alarm, error) { return nil, nil }
+func (a *account) Alarms(context.Context) ([]coverage.Alarm, error) { return nil, a.alarms }
 func (a *account) Stacks(context.Context) ([]places.Stack, error)   { return a.stacks, nil }
 
 func (a *account) Dashboards(context.Context, string) ([]string, error) { return nil, nil }
@@ -71,6 +72,7 @@ type organisation struct {
 	opened         map[string]Target // by region
 	failing        map[string]error  // by region
 	reading        func(Target)      // or nil
+	alarms         error
 	drawn          []spec.Deployment
 	config         string
 }
@@ -103,7 +105,7 @@ func newOrganisation() *organisation {
 			if t.Region == "us-east-1" {
 				id = "444455556666"
 			}
-			return &account{target: t, id: id, failing: o.failing[t.Region], reading: o.reading}, nil
+			return &account{target: t, id: id, failing: o.failing[t.Region], reading: o.reading, alarms: o.alarms}, nil
 		},
 		Synth: func(_ context.Context, d []spec.Deployment, _ string) error { o.drawn = d; return nil },
 		Now:   func() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) },
@@ -341,6 +343,12 @@ func TestTheDeadlineIsNamed(t *testing.T) {
 			}
 		}
 		o := newOrganisation()
+		o.config += tt.config
+		o.alarms = fmt.Errorf("describe alarms: %w", inventory.ErrTooLong)
+		if o.Run(t.Context(), slices.Concat([]string{"coverage", "-c", "keywatch:env=444455556666/us-east-1"}, tt.args)); o.stderr.String() != want {
+			t.Errorf("while alarms are read:\n%s\nwant\n%s", o.stderr.String(), want)
+		}
+		o = newOrganisation()
 		o.config += tt.config
 		o.failing["us-east-1"] = fmt.Errorf("describe key 00000031: %w", inventory.ErrTooLong)
 		if o.Run(t.Context(), slices.Concat([]string{"plan"}, tt.args)); !strings.Contains(o.stderr.String(), "notice: 444455556666/us-east-1:\n"+want) {

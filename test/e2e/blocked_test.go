@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,7 +69,9 @@ func TestPipesAreReadAndNotReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv := fakeaws.Start(t, smallAccount())
-	cmd := exec.Command(app, "snapshot", "-o", pipe)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // only if it reads the pipe
+	defer cancel()
+	cmd := exec.CommandContext(ctx, app, "snapshot", "-o", pipe)
 	cmd.Dir, cmd.Env = filepath.Join("..", ".."), slices.Concat(os.Environ(), srv.Env())
 	out, _ = cmd.CombinedOutput()
 	if want := "--output is " + pipe + ", which is a pipe and no regular file: "; cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), want) || len(srv.Calls()) > 0 {
@@ -126,8 +131,14 @@ func TestNohupIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	if err != nil {
 		t.Fatal(err)
+	}
+	_, mask, _ := strings.Cut(string(status), "SigIgn:\t")
+	mask, _, _ = strings.Cut(mask, "\n")
+	if ignored, err := strconv.ParseUint(mask, 16, 64); err != nil || ignored&(1<<(syscall.SIGHUP-1)) == 0 {
+		t.Errorf("it ignores the signals %q, SIGHUP not among them (%v)", mask, err)
 	}
 	if _, err := io.WriteString(config, "version: 1\nrules: [{name: all, match: every, watch: false}]\n"); err != nil {
 		t.Error(err)
