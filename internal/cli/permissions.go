@@ -46,8 +46,9 @@ stacks of environments that were taken out of the config, and says so.
 Key policies have their say for kms:DescribeKey and kms:ListResourceTags of each key.
 If a config is found, the policy is for what it says, or -c in its place. With
 inventory.source snapshot, synth and plan only look at the deployed stacks, and not
-even that with compare: never; coverage only reads the alarms; explain calls nothing;
-to write a snapshot, or to read without one, takes the rights to read keys.
+even that with compare: never; coverage only reads the alarms; explain calls nothing.
+To write a snapshot takes the rights to read keys, except with --place, which calls
+nothing.
 
 The roles of its environments are listed under sts:AssumeRole: that statement is for
 whoever runs keywatch, the others then are for each role. The deploy itself goes
