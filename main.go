@@ -15,6 +15,7 @@ import (
 	"keywatch/constructs/spec"
 	"keywatch/internal/cli"
 	"keywatch/internal/live"
+	"keywatch/internal/packed"
 	"keywatch/stacks"
 )
 
@@ -22,19 +23,26 @@ import (
 var version = "dev"
 
 func main() {
+	packed.Restore()
 	stacks.DrawIfAsked()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
+	context.AfterFunc(ctx, stop) // a second one kills, whatever the first waits for
 	world := cli.World{
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv:   os.Getenv,
-		ReadFile: readFile,
+		ReadFile: reader(ctx),
 		Now:      time.Now,
 		Terminal: isatty.IsTerminal(os.Stderr.Fd()),
 		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
 			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Now: time.Now})
 		},
-		Hint:    live.Hint,
-		Actions: live.Actions,
+		Hint:          live.Hint,
+		Actions:       live.Actions,
+		FrozenActions: live.FrozenActions,
 		Synth: func(ctx context.Context, deployments []spec.Deployment, dir string) error {
 			return stacks.SynthApart(ctx, deployments, dir, os.Stderr)
 		},

@@ -306,16 +306,16 @@ func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (t
 	case v < time.Minute || v%time.Minute != 0:
 		d.fail(n, "period", "%s is %s; the metrics of AWS/KMS come in whole minutes: write for example 1m, 5m, 15m or 1h", where, s)
 	case v > longest:
-		d.fail(n, "period", "%s is %s; the longest period here is %s", where, s, goDuration(longest))
+		d.fail(n, "period", "%s is %s; the longest period here is %s", where, s, GoDuration(longest))
 	default:
 		return v, true
 	}
 	return 0, false
 }
 
-// goDuration writes whole seconds as Go does, without the parts that are zero:
+// GoDuration writes whole seconds as Go does, without the parts that are zero:
 // 168h, not 168h0m0s.
-func goDuration(v time.Duration) string {
+func GoDuration(v time.Duration) string {
 	s := v.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

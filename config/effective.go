@@ -213,7 +213,7 @@ func (c *Config) effectiveInventory(b block) {
 	if i.Source == Frozen {
 		n.set("compare", text(i.Compare))
 	}
-	n.set("maxAge", text(goDuration(i.MaxAge)))
+	n.set("maxAge", text(GoDuration(i.MaxAge)))
 	n.set("onStale", oneOf(i.FailOnStale, "fail", "warn"))
 	n.set("onUnreadable", oneOf(i.FailOnUnreadable, "fail", "warn"))
 	if len(i.Rates) > 0 {
@@ -223,7 +223,7 @@ func (c *Config) effectiveInventory(b block) {
 		}
 		n.put("rates", rates.Node)
 	}
-	n.set("timeout", text(goDuration(i.Timeout)))
+	n.set("timeout", text(GoDuration(i.Timeout)))
 	b.put("inventory", n.Node)
 }
 
@@ -324,7 +324,7 @@ func (b block) setAnomaly(a *spec.Anomaly) {
 }
 
 func (b block) setEvaluation(e spec.Evaluation) {
-	b.set("period", text(goDuration(e.Period)))
+	b.set("period", text(GoDuration(e.Period)))
 	b.set("evaluate", plain(e.Evaluate))
 	b.set("breaching", plain(e.Breaching))
 	b.set("missing", text(e.Missing))

@@ -140,7 +140,7 @@ func (d *decoder) length(n *yaml.Node, where, example string, longest time.Durat
 	case err != nil:
 		d.fail(n, "duration", "%s is %q, which is no duration; write for example %s", where, n.Value, example)
 	case v < time.Second || v%time.Second != 0 || v > longest:
-		d.fail(n, "duration", "%s is %s; allowed: whole seconds, from 1s to %s", where, n.Value, goDuration(longest))
+		d.fail(n, "duration", "%s is %s; allowed: whole seconds, from 1s to %s", where, n.Value, GoDuration(longest))
 	}
 	return v
 }

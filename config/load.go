@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -63,6 +64,9 @@ func (r Request) find() (string, []byte, error) {
 			continue
 		}
 		data, err := r.ReadFile(n.path)
+		if errors.Is(err, context.Canceled) {
+			return n.path, nil, err
+		}
 		if err != nil {
 			return n.path, nil, one(Pos{File: n.path}, "no-file", "%s names this config, but %s", n.by, reason(err))
 		}
@@ -72,6 +76,9 @@ func (r Request) find() (string, []byte, error) {
 		data, err := r.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if errors.Is(err, context.Canceled) {
+			return path, nil, err
 		}
 		if err != nil {
 			return path, nil, one(Pos{File: path}, "no-file", "this config cannot be used: %s; mend that, or name another one with -c keywatch:config=PATH, --config PATH or $KEYWATCH_CONFIG", reason(err))
@@ -146,6 +153,10 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 	return c, c.Findings.Apply(d.problems)
 }
 
+// overriddenText are those that hold any text: all of the value is taken, as a
+// shell gives it.
+var overriddenText = []string{"name", "inventory.path"}
+
 // Overridable are the paths that a context value keywatch:PATH may set.
 var Overridable = []string{
 	"name", "detector", "requireMatch",
@@ -166,12 +177,15 @@ func (d *decoder) override(root *yaml.Node, values map[string]string) {
 			d.problems.Add(Pos{File: origin}, "unknown-context", "no such context value%s; allowed: %s", diag.DidYouMean(path, Overridable), strings.Join(Overridable, ", "))
 			continue
 		}
-		var value yaml.Node
-		if err := yaml.Unmarshal([]byte(values[path]), &value); err != nil || len(value.Content) != 1 || value.Content[0].Kind != yaml.ScalarNode {
+		scalar := single(values[path])
+		if slices.Contains(overriddenText, path) && (scalar == nil || scalar.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0) {
+			// {account}-{region}.json would be a mapping, and 2026 a number.
+			scalar = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: values[path]}
+		}
+		if scalar == nil {
 			d.problems.Add(Pos{File: origin}, "wrong-type", "the value %q is no single value; write -c keywatch:%s=VALUE", values[path], path)
 			continue
 		}
-		scalar := value.Content[0]
 		d.origin[scalar] = origin
 		parent := root
 		names := strings.Split(path, ".")
@@ -180,6 +194,16 @@ func (d *decoder) override(root *yaml.Node, values map[string]string) {
 		}
 		set(parent, names[len(names)-1], scalar)
 	}
+}
+
+// single is what YAML reads a context value as, or nil if that is more than one
+// value, or none.
+func single(value string) *yaml.Node {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.ScalarNode {
+		return nil
+	}
+	return doc.Content[0]
 }
 
 // child is the mapping below a name, made where it is missing or off. What is

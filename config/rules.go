@@ -276,7 +276,7 @@ func (d *decoder) checkEvaluation(pos Pos, where string, e spec.Evaluation, belo
 		kind = "below an hour"
 	}
 	if e.Period > 0 && window > limit {
-		d.problems.Add(pos, "window", "%s looks back period × evaluate = %s × %d = %s; CloudWatch allows %s for periods %s; lower evaluate or period", where, goDuration(e.Period), e.Evaluate, goDuration(window), goDuration(limit), kind)
+		d.problems.Add(pos, "window", "%s looks back period × evaluate = %s × %d = %s; CloudWatch allows %s for periods %s; lower evaluate or period", where, GoDuration(e.Period), e.Evaluate, GoDuration(window), GoDuration(limit), kind)
 	}
 }
 

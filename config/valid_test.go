@@ -227,6 +227,31 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
+// What takes any text takes all of it, whatever YAML would make of it. Quotes that
+// somebody wrote around it for YAML are still none of its own.
+func TestOverridesOfText(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"{account}-{region}.json":   "{account}-{region}.json",
+		"s/{account}/{region}":      "s/{account}/{region}",
+		`"{account}-{region}.json"`: "{account}-{region}.json",
+		"'{account}-{region}.json'": "{account}-{region}.json",
+		"2026":                      "2026",
+		"off":                       "off",
+		"keys: new #1.json":         "keys: new #1.json",
+		`"`:                         `"`,
+	} {
+		c, problems := config.Parse("f", []byte("version: 1\nrules: [{name: all, match: every, watch: false}]\n"), map[string]string{"inventory.source": "snapshot", "inventory.path": value})
+		if len(problems) > 0 || c.Inventory.Path != want {
+			t.Errorf("%s: path %q, want %q\n%v", value, c.Inventory.Path, want, problems)
+		}
+	}
+	_, problems := config.Parse("f", []byte("version: 1\nrules: [{name: all, match: every, watch: false}]\n"), map[string]string{"name": "2026", "inventory.path": ""})
+	if got := problems.Error(); !strings.Contains(got, `name is "2026"; allowed: `) || !strings.Contains(got, "inventory.path is empty") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestSnapshotAndEnvironments(t *testing.T) {
 	t.Parallel()
 	c := load(t, "testdata/ok/snapshot.yaml")

@@ -57,7 +57,7 @@ func SynthApart(ctx context.Context, deployments []spec.Deployment, dir string, 
 	defer func() { err = cmp.Or(err, os.RemoveAll(assembly)) }()
 	temp, err := os.MkdirTemp("", "keywatch-*")
 	if err != nil {
-		return fmt.Errorf("synth: %w", err)
+		return fmt.Errorf("synth: make a temporary directory, which TMPDIR can move: %w", err)
 	}
 	defer func() { err = cmp.Or(err, os.RemoveAll(temp)) }()
 
@@ -85,14 +85,16 @@ func draw(ctx context.Context, o order, temp string, stderr io.Writer) error {
 		return fmt.Errorf("synth: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, self, drawing)
-	cmd.Env = cmd.Environ()
+	// Set even if empty: only then jsii unpacks itself, see internal/packed.
+	cmd.Env = append(cmd.Environ(), "JSII_RUNTIME="+os.Getenv("JSII_RUNTIME"))
 	for _, name := range []string{"TMPDIR", "TMP", "TEMP"} { // of Unix, and of Windows
 		cmd.Env = append(cmd.Env, name+"="+temp)
 	}
 	cmd.SysProcAttr = ownGroup()
 	var answer bytes.Buffer
 	// Through a pipe: a terminal may stop a group in the background that writes.
-	cmd.Stdout, cmd.Stderr = &answer, struct{ io.Writer }{stderr}
+	heard := &listener{to: stderr}
+	cmd.Stdout, cmd.Stderr = &answer, heard
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return fmt.Errorf("synth: %w", err)
@@ -107,15 +109,33 @@ func draw(ctx context.Context, o order, temp string, stderr io.Writer) error {
 		_ = killGroup(cmd.Process.Pid)
 		awaitGroup(cmd.Process.Pid)
 	}
+	if heard.last != 0 && heard.last != '\n' { // as jsii ends
+		fmt.Fprintln(stderr)
+	}
 	switch {
 	case answer.Len() > 0:
 		return errors.New(answer.String())
-	case err != nil:
+	case err != nil && heard.last != 0:
 		return fmt.Errorf("synth: the process that draws the stacks failed, see what it says above: %w", err)
+	case err != nil:
+		return fmt.Errorf("synth: the process that draws the stacks said nothing and ended with %w; if nobody killed it, look whether the system has too little memory", err)
 	case unread != nil:
 		return fmt.Errorf("synth: %w", unread)
 	}
 	return nil
+}
+
+// listener passes on what is said, and knows its last byte: 0 is silence.
+type listener struct {
+	to   io.Writer
+	last byte
+}
+
+func (l *listener) Write(text []byte) (int, error) {
+	if len(text) > 0 {
+		l.last = text[len(text)-1]
+	}
+	return l.to.Write(text)
 }
 
 // DrawIfAsked is the other side of [SynthApart]: in the process that it started,

@@ -10,6 +10,7 @@
 // Importing this package, or any package of the CDK, makes jsii unpack its
 // runtime into a temporary directory before main starts, even when nothing is
 // synthesised. So a program that imports it calls [Close] before it exits,
-// whatever it did. Start reading at [Synth]; keywatch itself calls [SynthApart],
+// whatever it did. In keywatch only the process that draws unpacks it, since main
+// imports internal/packed. Start reading at [Synth]; keywatch itself calls [SynthApart],
 // which an interrupt cannot catch half-way.
 package stacks

@@ -70,11 +70,16 @@ type World struct {
 	// Actions are the API actions that a verb can call, for its policy: those that
 	// it needs, and those without which it says less.
 	Actions func(verb string) (needed, optional []string)
+	// FrozenActions are those of a verb that takes the keys from a snapshot, and
+	// compares it with the deployed stacks or not.
+	FrozenActions func(verb string, compares bool) []string
 	// Fill is plan.DefaultFill unless set.
 	Fill    plan.Fill
 	Version string
 
-	// progressed is shown how far a reading is; nil before Run.
+	// progress has the last line of Stderr while a reading is shown, and progressed
+	// is told how far that is; nil before Run.
+	progress   *progress.Printer
 	progressed func(progress.Progress)
 }
 
@@ -99,11 +104,17 @@ type advised struct {
 	hint string
 }
 
+func (a advised) Unwrap() error { return a.error }
+
 // Run runs the program and returns its exit status.
 func (w *World) Run(ctx context.Context, args []string) int {
-	shown := func() {}
-	root := w.root(&shown)
-	defer func() { shown() }()
+	root := w.root()
+	defer func(stderr io.Writer) {
+		if w.progress != nil {
+			w.progress.Close()
+		}
+		w.Stderr, w.progress = stderr, nil
+	}(w.Stderr)
 	root.SetArgs(args)
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
@@ -116,7 +127,11 @@ func (w *World) Run(ctx context.Context, args []string) int {
 		fmt.Fprintf(w.Stderr, "keywatch: error: %v\nkeywatch: hint: `keywatch --help` lists verbs and flags\n", err)
 		return ExitUsage
 	}
-	if !f.said {
+	switch {
+	case f.said:
+	case ctx.Err() != nil && errors.Is(err, context.Canceled): // whichever request was under way then
+		w.note("error", "interrupted; nothing was written")
+	default:
 		w.complain(f.err)
 	}
 	return f.status
@@ -169,8 +184,7 @@ func (w *World) say(problems diag.List, c *config.Config) {
 	}
 }
 
-// root is the whole command; shown is set to what ends the progress line.
-func (w *World) root(shown *func()) *cobra.Command {
+func (w *World) root() *cobra.Command {
 	var o options
 	var quiet bool
 	root := &cobra.Command{
@@ -208,8 +222,8 @@ Exit status: 0 fine; 1 problems in the config, or a gate failed; 2 bad usage;
 		if w.Now == nil {
 			return
 		}
-		line := progress.New(w.Stderr, progress.ModeOf(quiet, w.Terminal), w.Now)
-		w.progressed, *shown = line.Show, line.Close
+		w.progress = progress.New(w.Stderr, progress.ModeOf(quiet, w.Terminal), w.Now)
+		w.progressed, w.Stderr = w.progress.Show, w.progress // whatever is said wipes its line
 	}
 	root.PersistentFlags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	root.PersistentFlags().StringVar(&o.config, "config", "", "config file (context: keywatch:config)")

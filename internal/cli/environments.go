@@ -168,7 +168,7 @@ func (w *World) plans(ctx context.Context, c *config.Config, s *settings, a aske
 		// Each has its own: a need is not for two goroutines at once.
 		in, err := w.inventoryFrom(ctx, c, spots[i], a.need(c))
 		if err != nil {
-			return err
+			return late(ctx, c, err)
 		}
 		account, region := in.inventory.Account, in.inventory.Region
 		if len(c.Environments) == 0 { // only now it is known which one this is
@@ -179,7 +179,7 @@ func (w *World) plans(ctx context.Context, c *config.Config, s *settings, a aske
 		if a.compare && in.snapshot != nil {
 			var err error
 			if blind[i], err = w.compare(ctx, c, spots[i], in); err != nil {
-				return err
+				return late(ctx, c, err)
 			}
 		}
 		p := plan.Build(c, in.inventory, plan.Options{
@@ -198,6 +198,23 @@ func (w *World) plans(ctx context.Context, c *config.Config, s *settings, a aske
 		dangling(out)
 	}
 	return out, err
+}
+
+// late says of an error what it is, if it is the deadline of the run: whichever
+// request was under way then is not to blame.
+func late(ctx context.Context, c *config.Config, err error) error {
+	passed := ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded)
+	if !passed && !errors.Is(err, inventory.ErrTooLong) {
+		return err
+	}
+	by := "default"
+	if at, given := c.Given["inventory.timeout"]; given {
+		by = at.String()
+	}
+	return environment(advised{
+		fmt.Errorf("the reading was not finished within inventory.timeout, which is %s by %s; nothing goes on with a part of it", config.GoDuration(c.Inventory.Timeout), by),
+		"raise it, for one run with -c keywatch:inventory.timeout=DURATION, up to 24h, or repeat the command when less else uses the account's request quotas",
+	})
 }
 
 // dangling adds what only a whole run can tell to the first environment.
@@ -221,6 +238,10 @@ func (w *World) each(spots []spot, do func(w *World, i int) error) error {
 	if len(spots) == 1 {
 		return do(w, 0)
 	}
+	var group *progress.Group
+	if w.progressed != nil {
+		group = progress.NewGroup(len(spots), w.progressed)
+	}
 	said := make([]bytes.Buffer, len(spots))
 	errs := make([]error, len(spots))
 	slots := make(chan struct{}, atOnce)
@@ -233,10 +254,17 @@ func (w *World) each(spots []spot, do func(w *World, i int) error) error {
 			defer func() { <-slots }()
 			own := *w
 			own.Stderr = &said[i]
+			if group != nil {
+				own.progressed = func(at progress.Progress) { group.Show(i, at) }
+				defer group.Read(i)
+			}
 			errs[i] = do(&own, i)
 		}()
 	}
 	wait.Wait()
+	if i := slices.IndexFunc(errs, func(err error) bool { return errors.Is(err, context.Canceled) }); i >= 0 {
+		return errs[i] // the end of the run, not of each environment
+	}
 	status := ExitOK
 	failed := 0
 	for i := range spots {

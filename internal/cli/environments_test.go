@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"keywatch/config"
 	"keywatch/constructs/spec"
 	"keywatch/internal/coverage"
 	"keywatch/internal/inventory"
@@ -26,6 +28,8 @@ type account struct {
 	id      string
 	failing error
 	stacks  []places.Stack
+	reading func(Target) // while the keys are read, or nil
+	alarms  error        // of reading those
 }
 
 func (a *account) Region() string { return a.target.Region }
@@ -35,6 +39,9 @@ func (a *account) Caller(context.Context) (inventory.Caller, error) {
 }
 
 func (a *account) Inventory(context.Context, inventory.Need) (*inventory.Inventory, error) {
+	if a.reading != nil {
+		a.reading(a.target)
+	}
 	if a.failing != nil {
 		return nil, a.failing
 	}
@@ -52,7 +59,7 @@ func (a *account) Inventory(context.Context, inventory.Need) (*inventory.Invento
 	}, nil
 }
 
-func (a *account) Alarms(context.Context) ([]coverage.Alarm, error) { return nil, nil }
+func (a *account) Alarms(context.Context) ([]coverage.Alarm, error) { return nil, a.alarms }
 func (a *account) Stacks(context.Context) ([]places.Stack, error)   { return a.stacks, nil }
 
 func (a *account) Dashboards(context.Context, string) ([]string, error) { return nil, nil }
@@ -64,6 +71,8 @@ type organisation struct {
 	mu             sync.Mutex
 	opened         map[string]Target // by region
 	failing        map[string]error  // by region
+	reading        func(Target)      // or nil
+	alarms         error
 	drawn          []spec.Deployment
 	config         string
 }
@@ -96,7 +105,7 @@ func newOrganisation() *organisation {
 			if t.Region == "us-east-1" {
 				id = "444455556666"
 			}
-			return &account{target: t, id: id, failing: o.failing[t.Region]}, nil
+			return &account{target: t, id: id, failing: o.failing[t.Region], reading: o.reading, alarms: o.alarms}, nil
 		},
 		Synth: func(_ context.Context, d []spec.Deployment, _ string) error { o.drawn = d; return nil },
 		Now:   func() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) },
@@ -262,25 +271,141 @@ func TestExplainLooksInEveryEnvironment(t *testing.T) {
 	}
 }
 
-func TestProgressIsForOneEnvironmentAndNotWhenQuiet(t *testing.T) {
+func TestProgressOfOneAndOfSeveralEnvironmentsAndNotWhenQuiet(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		args []string
-		want bool
+		want string // "" for nothing
 	}{
-		{[]string{"plan", "-c", "keywatch:env=444455556666/us-east-1"}, true},
-		{[]string{"plan", "-q", "-c", "keywatch:env=444455556666/us-east-1"}, false},
-		{[]string{"plan"}, false},
+		{[]string{"plan", "-c", "keywatch:env=444455556666/us-east-1"}, "\rkeywatch: reading tags: 7"},
+		{[]string{"plan", "-q", "-c", "keywatch:env=444455556666/us-east-1"}, ""},
+		{[]string{"plan"}, "\rkeywatch: 0 of 3 environments read; reading tags: 7"},
+		{[]string{"snapshot", "-o", intoFolders}, "\rkeywatch: 0 of 3 environments read; reading tags: 7"},
+		{[]string{"plan", "-q"}, ""},
 	} {
 		o := newOrganisation()
+		frozenFiles(o, "")
 		o.Terminal = true
-		o.Run(t.Context(), tt.args)
-		show := o.opened["us-east-1"].Progress
-		if show != nil {
-			show(progress.Progress{Stage: "reading keys", Done: 7})
+		var once sync.Once
+		var all sync.WaitGroup
+		all.Add(3)
+		o.reading = func(t Target) {
+			once.Do(func() { t.Progress(progress.Progress{Stage: "reading tags", Done: 7}) })
+			if strings.Contains(tt.want, "of 3") { // nobody is through before
+				all.Done()
+				all.Wait()
+			}
+			t.Progress(progress.Progress{Stage: "reading tags", Ended: true})
 		}
-		if got := strings.Contains(o.stderr.String(), "reading keys: 7"); got != tt.want {
-			t.Errorf("%v: progress shown: %v, want %v", tt.args, got, tt.want)
+		o.Run(t.Context(), tt.args)
+		if got := o.stderr.String(); tt.want == "" && strings.Contains(got, "\r") || !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%v: stderr is %q, want it to begin with %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+// A notice in the midst of a reading has a line of its own.
+func TestANoticeIsNotGluedToTheProgress(t *testing.T) {
+	t.Parallel()
+	o := newOrganisation()
+	o.Terminal = true
+	o.reading = func(t Target) {
+		t.Progress(progress.Progress{Stage: "a", Done: 1})
+		t.Notice("tags are read key by key")
+	}
+	o.Run(t.Context(), []string{"plan", "-c", "keywatch:env=444455556666/us-east-1"})
+	const line = "\rkeywatch: a: 1"
+	if want := line + "\r" + strings.Repeat(" ", len(line)-1) + "\rkeywatch: notice: tags are read key by key\n"; !strings.HasPrefix(o.stderr.String(), want) {
+		t.Errorf("got  %q\nwant %q", o.stderr.String(), want)
+	}
+}
+
+// The deadline of the run is named with its value and where that comes from, and
+// how to raise it; which request it was that came last is nobody's fault.
+func TestTheDeadlineIsNamed(t *testing.T) {
+	t.Parallel()
+	for by, tt := range map[string]struct {
+		config string
+		args   []string
+	}{
+		"1s by context keywatch:inventory.timeout": {"", []string{"-c", "keywatch:inventory.timeout=1s"}},
+		"90s by keywatch.yaml:8:22":                {"inventory: {timeout: 90s}\n", nil},
+		"30m by default":                           {"", nil},
+	} {
+		want := "keywatch: error: the reading was not finished within inventory.timeout, which is " + strings.Replace(by, "90s", "1m30s", 1) + "; nothing goes on with a part of it\n" +
+			"keywatch: hint: raise it, for one run with -c keywatch:inventory.timeout=DURATION, up to 24h, or repeat the command when less else uses the account's request quotas\n"
+		for _, verb := range [][]string{nil, {"plan"}, {"coverage"}, {"explain", "alias/x"}, {"snapshot", "-o", intoFolders}, {"init", "-o", "-"}} {
+			o := newOrganisation()
+			o.config += tt.config
+			o.failing["us-east-1"] = fmt.Errorf("describe key 00000031: %w", inventory.ErrTooLong)
+			if status := o.Run(t.Context(), slices.Concat(verb, tt.args, []string{"-c", "keywatch:env=444455556666/us-east-1"})); status != ExitEnvironment || o.stderr.String() != want {
+				t.Errorf("%v: status %d\n%s\nwant\n%s", verb, status, o.stderr.String(), want)
+			}
+		}
+		o := newOrganisation()
+		o.config += tt.config
+		o.alarms = fmt.Errorf("describe alarms: %w", inventory.ErrTooLong)
+		if o.Run(t.Context(), slices.Concat([]string{"coverage", "-c", "keywatch:env=444455556666/us-east-1"}, tt.args)); o.stderr.String() != want {
+			t.Errorf("while alarms are read:\n%s\nwant\n%s", o.stderr.String(), want)
+		}
+		o = newOrganisation()
+		o.config += tt.config
+		o.failing["us-east-1"] = fmt.Errorf("describe key 00000031: %w", inventory.ErrTooLong)
+		if o.Run(t.Context(), slices.Concat([]string{"plan"}, tt.args)); !strings.Contains(o.stderr.String(), "notice: 444455556666/us-east-1:\n"+want) {
+			t.Errorf("of three environments:\n%s\nwant\n%s", o.stderr.String(), want)
+		}
+	}
+}
+
+// A request that had no answer in time is no deadline of the run.
+func TestARequestThatTimesOutIsNoDeadline(t *testing.T) {
+	t.Parallel()
+	c := &config.Config{}
+	over, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	slow := fmt.Errorf("list stacks: %w", context.DeadlineExceeded)
+	if err := late(t.Context(), c, slow); err != slow {
+		t.Errorf("got %v", err)
+	}
+	if err := late(over, c, slow); err == nil || !strings.Contains(err.Error(), "inventory.timeout") {
+		t.Errorf("after the deadline: %v", err)
+	}
+	denied := errors.New("denied")
+	if err := late(over, c, denied); err != denied {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Whoever ends a reading hears that, once, and not which of many requests was
+// under way then.
+func TestAnInterruptedReadingSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"plan"}, {"coverage", "-c", "keywatch:env=444455556666/us-east-1"}, {"snapshot", "-o", intoFolders}, {"explain", "alias/x"}} {
+		o := newOrganisation()
+		files := frozenFiles(o, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		o.reading = func(Target) { cancel() }
+		for _, region := range []string{"eu-west-1", "us-east-1", "cn-north-1"} {
+			o.failing[region] = fmt.Errorf("describe key 00000031: %w", context.Canceled)
+		}
+		if status := o.Run(ctx, args); status != ExitEnvironment || o.stderr.String() != "keywatch: error: interrupted; nothing was written\n" || len(files) > 0 || o.drawn != nil {
+			t.Errorf("%v: status %d, files %v\n%s", args, status, files, o.stderr.String())
+		}
+	}
+	// Nor while a file is read that may never end.
+	for _, path := range []string{"keywatch.yaml", "cdk.json", "cdk.context.json"} {
+		o := newOrganisation()
+		ctx, cancel := context.WithCancel(t.Context())
+		read := o.ReadFile
+		o.ReadFile = func(name string) ([]byte, error) {
+			if name == path {
+				cancel()
+				return nil, ctx.Err()
+			}
+			return read(name)
+		}
+		if status := o.Run(ctx, []string{"validate"}); status != ExitEnvironment || o.stderr.String() != "keywatch: error: interrupted; nothing was written\n" {
+			t.Errorf("%s: status %d\n%s", path, status, o.stderr.String())
 		}
 	}
 }

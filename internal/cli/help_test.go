@@ -27,7 +27,7 @@ func TestHelpOfEachVerb(t *testing.T) {
 	t.Parallel()
 	var w World
 	verbs := 0
-	for _, cmd := range w.root(new(func())).Commands() {
+	for _, cmd := range w.root().Commands() {
 		help, stderr, status := told(t, "help", cmd.Name())
 		if status != ExitOK || stderr != "" {
 			t.Errorf("help %s: %d %s", cmd.Name(), status, stderr)

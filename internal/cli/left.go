@@ -35,7 +35,7 @@ func (w *World) findLeft(ctx context.Context, all []built) error {
 	err := w.each(spotsOf(first), func(w *World, i int) error {
 		unseen[i] = w.findLeftOf(ctx, first[i], all)
 		if ctx.Err() != nil { // the end of the run, not of this question
-			return environment(fmt.Errorf("dashboards: %w", context.Cause(ctx)))
+			return late(ctx, c, environment(fmt.Errorf("dashboards: %w", context.Cause(ctx))))
 		}
 		return nil
 	})

@@ -44,10 +44,16 @@ A statement whose Sid ends in Optional may be left out: keywatch then does not s
 stacks of environments that were taken out of the config, and says so.
 
 Key policies have their say for kms:DescribeKey and kms:ListResourceTags of each key.
-If a config is found, the roles of its environments are listed under sts:AssumeRole:
-that statement is for whoever runs keywatch, the others then are for each role. The
-deploy itself goes through the roles of cdk bootstrap.`,
-		Example:   "  keywatch permissions\n  keywatch permissions coverage > policy.json",
+If a config is found, the policy is for what it says, or -c in its place. With
+inventory.source snapshot, synth and plan only look at the deployed stacks, and not
+even that with compare: never; coverage only reads the alarms; explain calls nothing.
+To write a snapshot takes the rights to read keys, except with --place, which calls
+nothing.
+
+The roles of its environments are listed under sts:AssumeRole: that statement is for
+whoever runs keywatch, the others then are for each role. The deploy itself goes
+through the roles of cdk bootstrap.`,
+		Example:   "  keywatch permissions\n  keywatch permissions coverage > policy.json\n  keywatch permissions synth -c keywatch:inventory.source=live",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: policed,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,18 +64,26 @@ deploy itself goes through the roles of cdk bootstrap.`,
 			if !slices.Contains(policed, verb) {
 				return noPolicy(cmd.Root(), verb)
 			}
-			roles, err := w.roles(o)
+			from, roles, err := w.reads(o)
 			if err != nil {
 				return err
 			}
 			// A Sid takes letters and digits alone.
 			sid := "Keywatch" + strings.ToUpper(verb[:1]) + verb[1:]
 			needed, optional := w.Actions(verb)
-			p := policy{Version: "2012-10-17", Statement: []statement{allow(sid, needed)}}
+			if from.Source == config.Frozen {
+				needed, optional = w.FrozenActions(verb, from.Compare != config.CompareNever), nil
+			}
+			p := policy{Version: "2012-10-17", Statement: []statement{}}
+			if len(needed) > 0 {
+				p.Statement = append(p.Statement, allow(sid, needed))
+			} else {
+				w.note("notice", "with inventory.source %s, %s calls nothing of AWS and needs no permission", from.Source, verb)
+			}
 			if len(optional) > 0 {
 				p.Statement = append(p.Statement, allow(sid+"Optional", optional))
 			}
-			if len(roles) > 0 {
+			if len(needed) > 0 && len(roles) > 0 {
 				p.Statement = append(p.Statement, statement{Sid: "KeywatchAssumesReadRoles", Effect: "Allow", Action: []string{"sts:AssumeRole"}, Resource: roles})
 			}
 			enc := json.NewEncoder(w.Stdout)
@@ -98,27 +112,37 @@ func noPolicy(root *cobra.Command, verb string) error {
 	return fmt.Errorf("there is no verb %q%s; allowed: %s", verb, diag.DidYouMean(verb, policed), allowed)
 }
 
-// roles are those that the environments of the run are read with, sorted; none
-// without a config.
-func (w *World) roles(o *options) ([]string, error) {
+// reads says where the keys of the run come from, and the roles that its
+// environments are read with, sorted. Without a config only the context says
+// anything of either.
+func (w *World) reads(o *options) (from config.Inventory, roles []string, err error) {
 	s, err := w.settings(o)
-	if err != nil || !config.Found(s.request) {
-		return nil, err
+	if err != nil {
+		return from, nil, err
+	}
+	if !config.Found(s.request) {
+		if s.request.Overrides["inventory.source"] == string(config.Frozen) {
+			s.request.Overrides["inventory.path"] = "{account}-{region}.json" // which one takes no permission
+		}
+		c, problems := config.Parse("", []byte(plainConfig), s.request.Overrides)
+		if err := problems.Errors().Err(); err != nil {
+			return from, nil, w.refuse(&config.Config{}, err)
+		}
+		return c.Inventory, nil, nil
 	}
 	c, s, err := w.load(o)
 	if err != nil {
-		return nil, err
+		return from, nil, err
 	}
 	spots, err := w.spots(c, s)
 	if err != nil {
-		return nil, err
+		return from, nil, err
 	}
-	var roles []string
 	for _, sp := range spots {
 		if sp.role != "" {
 			roles = append(roles, sp.role)
 		}
 	}
 	slices.Sort(roles)
-	return slices.Compact(roles), nil
+	return c.Inventory, slices.Compact(roles), nil
 }

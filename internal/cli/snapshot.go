@@ -92,6 +92,9 @@ secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
 			if err := f.check(c, len(spots)); err != nil {
 				return err
 			}
+			if err := w.checkTargets(c, spots, f); err != nil {
+				return err
+			}
 			// All or nothing: whatever can fail is done before the first file is
 			// written.
 			made := make([]*frozen, len(spots))
@@ -101,7 +104,13 @@ secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
 				} else {
 					made[i], err = w.freeze(ctx, c, s, spots[i], f)
 				}
-				return w.refuse(c, err)
+				var l diag.List
+				stopped := errors.As(err, &l)
+				err = late(ctx, c, w.refuse(c, err))
+				if stopped {
+					w.note("error", "%s; nothing was written", counted(len(l.Errors()), "problem"))
+				}
+				return err
 			})
 			if err != nil {
 				return err
@@ -114,6 +123,53 @@ secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
 	cmd.Flags().BoolVar(&f.verify, "check", false, "write nothing; exit status 1 if the file would change")
 	formatFlag(cmd, &f.format)
 	return cmd
+}
+
+// checkTargets refuses a file that no snapshot can take the place of, before
+// minutes of reading. What only the credentials say of a path is filled in later,
+// and changes nothing of what it ends in.
+func (w *World) checkTargets(c *config.Config, spots []spot, f freezing) error {
+	if f.output == toStdout {
+		return nil
+	}
+	for _, sp := range spots {
+		path, err := snapshotPath(c, f.output, sp.account, sp.region)
+		if err != nil {
+			path = cmp.Or(f.output, c.Inventory.Path)
+		}
+		if f.output != "" {
+			if err := checkTarget("--output", path); err != nil {
+				return err
+			}
+		} else if err := checkTarget("inventory.path", path); err != nil {
+			var l diag.List
+			l.Add(c.Inventory.PathPos, "snapshot-path", "%v", err)
+			return w.refuse(c, l)
+		}
+	}
+	return nil
+}
+
+// checkTarget says why there can be no file at a path that is said by somebody.
+func checkTarget(by, path string) error {
+	if last := path[max(len(path)-1, 0):]; last == "/" || last == string(filepath.Separator) {
+		return fmt.Errorf("%s is %s, which names a directory; name a file in it", by, path)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || info.Mode().IsRegular(): // if there is none, it can be made
+		return nil
+	case info.IsDir():
+		return fmt.Errorf("%s is %s, which is a directory; name a file in it", by, path)
+	}
+	what := "a device"
+	switch {
+	case info.Mode()&fs.ModeNamedPipe != 0:
+		what = "a pipe"
+	case info.Mode()&fs.ModeSocket != 0:
+		what = "a socket"
+	}
+	return fmt.Errorf("%s is %s, which is %s and no regular file: it cannot be replaced in one step; name a file, or write to the standard output with -o -", by, path, what)
 }
 
 // freeze takes a snapshot of the account and region, to go over the one that is

@@ -90,6 +90,48 @@ func TestOneFileIsNotForSeveralEnvironments(t *testing.T) {
 	}
 }
 
+// What no snapshot can take the place of is refused before anything is read.
+func TestAFileThatCannotBeReplaced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	slash := filepath.Join(dir, "new") + "/"
+	for path, want := range map[string]string{
+		slash:      " is " + slash + ", which names a directory; name a file in it",
+		dir:        " is " + dir + ", which is a directory; name a file in it",
+		os.DevNull: " is " + os.DevNull + ", which is a device and no regular file: it cannot be replaced in one step; name a file, or write to the standard output with -o -",
+	} {
+		for _, args := range [][]string{{"snapshot"}, {"snapshot", "--place"}, {"init", "--force"}, {"init"}} {
+			o := newOrganisation()
+			files := frozenFiles(o, "")
+			args = append(args, "-o", path, "-c", "keywatch:env=444455556666/us-east-1")
+			if status := o.Run(t.Context(), args); status != ExitUsage || !strings.HasPrefix(o.stderr.String(), "keywatch: error: --output"+want+"\n") || len(o.opened)+len(files) > 0 {
+				t.Errorf("%v: status %d, opened %v\n%s", args, status, o.opened, o.stderr.String())
+			}
+		}
+		o := newOrganisation()
+		o.config = strings.Replace(o.config, "rules:", "inventory: {source: snapshot, path: "+path+"}\nrules:", 1)
+		o.config = strings.Replace(o.config, `  - {account: "111122223333", region: eu-west-1, role: cdk-lookup}`+"\n", "", 1)
+		o.config = strings.Replace(o.config, `  - {account: "111122223333", region: cn-north-1, role: cdk-lookup}`+"\n", "", 1)
+		if status := o.Run(t.Context(), []string{"snapshot"}); status != ExitProblems || !strings.HasPrefix(o.stderr.String(), "keywatch.yaml:4:37: inventory.path"+want+" [snapshot-path]\n") || len(o.opened) > 0 {
+			t.Errorf("%s in the config: status %d, opened %v\n%s", path, status, o.opened, o.stderr.String())
+		}
+	}
+	if _, err := os.Stat(slash); err == nil {
+		t.Errorf("%s was made", slash)
+	}
+}
+
+// Whoever reads only the last line knows what became of the file.
+func TestASnapshotThatALimitStopsSaysThatNothingWasWritten(t *testing.T) {
+	t.Parallel()
+	o := newOrganisation()
+	files := frozenFiles(o, "")
+	status := o.Run(t.Context(), []string{"snapshot", "-o", "one.json", "-c", "keywatch:env=444455556666/us-east-1", "-c", "keywatch:limits.alarms=0"})
+	if status != ExitProblems || len(files) > 0 || !strings.Contains(o.stderr.String(), "[limit-alarms]") || !strings.HasSuffix(o.stderr.String(), "keywatch: error: 1 problem; nothing was written\n") {
+		t.Errorf("status %d, files %v\n%s", status, files, o.stderr.String())
+	}
+}
+
 // What a link points at is replaced, be it there or not; the link stays.
 func TestALinkIsWrittenThrough(t *testing.T) {
 	t.Parallel()

@@ -68,7 +68,7 @@ their values.`,
 			if err != nil {
 				return environment(err)
 			}
-			if s.output == "-" {
+			if s.output == toStdout {
 				_, err := w.Stdout.Write(data)
 				return output(err)
 			}
@@ -91,12 +91,18 @@ their values.`,
 
 // overwrites refuses to take the place of a file, before minutes of reading.
 func (w *World) overwrites(s starting) error {
-	if s.output == "-" || s.force {
+	if s.output == toStdout {
 		return nil
 	}
+	if err := checkTarget("--output", s.output); err != nil || s.force {
+		return err
+	}
 	_, err := w.ReadFile(s.output)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case errors.Is(err, context.Canceled):
+		return environment(err)
 	}
 	return &failure{status: ExitProblems, err: advised{
 		fmt.Errorf("%s is there already, and was not changed", s.output),
@@ -130,8 +136,11 @@ func (w *World) whole(ctx context.Context, o *options, s starting) (*inventory.I
 		return in.inventory, nil
 	}
 	_, inv, err := w.read(ctx, c, spots[0], inventory.Need{})
-	return inv, err
+	return inv, late(ctx, c, err)
 }
+
+// plainConfig has every default.
+const plainConfig = "version: 1\nrules: [{name: all, match: every}]\n"
 
 // anyConfig is the config that is there, or one with every default: init is for
 // those who have none, or none that works yet. One that is named has to work.
@@ -147,7 +156,7 @@ func (w *World) anyConfig(o *options) (*config.Config, *settings, error) {
 	if set.request.Context+set.request.Flag+set.request.Env != "" {
 		return w.load(o)
 	}
-	c, problems := config.Parse("", []byte("version: 1\nrules: [{name: all, match: every}]\n"), nil)
+	c, problems := config.Parse("", []byte(plainConfig), nil)
 	return c, set, problems.Errors().Err()
 }
 

@@ -18,7 +18,6 @@ import (
 	"keywatch/internal/inventory"
 	"keywatch/internal/places"
 	"keywatch/internal/plan"
-	"keywatch/internal/progress"
 	"keywatch/internal/report"
 )
 
@@ -65,7 +64,7 @@ func (w *World) reach(ctx context.Context, c *config.Config, sp spot) (Source, i
 	source, err := w.Open(ctx, Target{
 		Region: sp.region, Role: sp.role, Rates: rates(c),
 		Notice:   func(text string) { w.note("notice", "%s", text) },
-		Progress: w.progress(sp),
+		Progress: w.progressed,
 	})
 	if err != nil {
 		return nil, inventory.Caller{}, environment(fmt.Errorf("aws: %w", err))
@@ -88,14 +87,6 @@ func rates(c *config.Config) map[string]float64 {
 		out[service+op] = rate
 	}
 	return out
-}
-
-// progress shows how far one reading is. Of several at once nobody could read it.
-func (w *World) progress(sp spot) func(progress.Progress) {
-	if !sp.alone {
-		return nil
-	}
-	return w.progressed
 }
 
 // read opens an environment and reads its keys.
@@ -155,7 +146,8 @@ func (w *World) synth(ctx context.Context, o *options) error {
 			p.Inventory.Account, p.Inventory.Region, fmt.Sprint(p.Totals.Watched), counted(p.Totals.Keys, "key"), counted(p.Totals.Alarms, "alarm"), plan.FormatUSD(p.Totals.MonthlyUSD))
 	}
 	if err := w.Synth(ctx, deployments, cmp.Or(w.Getenv(envOutDir), "cdk.out")); err != nil {
-		return environment(err)
+		w.complain(err) // of an interruption it says where nothing was written
+		return &failure{status: ExitEnvironment, err: err, said: true}
 	}
 	return nil
 }
@@ -299,7 +291,7 @@ as excepted and passes. --trace explains each key that is not covered.`,
 				err := w.each(spotsOf(all), func(_ *World, i int) error {
 					alarms, err := all[i].source.Alarms(ctx)
 					if err != nil {
-						return environment(fmt.Errorf("alarms: %w", err))
+						return late(ctx, all[i].plan.Config, environment(fmt.Errorf("alarms: %w", err)))
 					}
 					reports[i] = coverage.Check(all[i].plan, alarms)
 					return nil

@@ -125,3 +125,7 @@ type Caller struct {
 // anywhere: nobody has given it any. Credentials that are there and do not work
 // are another error.
 var ErrNoCredentials = errors.New("no AWS credentials")
+
+// ErrTooLong is in the error of a reading that could not be finished before the
+// deadline of the whole run.
+var ErrTooLong = errors.New("not finished in the time allowed")

@@ -77,7 +77,7 @@ func TestAlarmErrorTexts(t *testing.T) {
 	}{
 		"no permission": {
 			fakeaws.AccessDenied, AccessDenied, "AccessDenied: User is not authorized to perform: cloudwatch:DescribeAlarms",
-			"allow cloudwatch:DescribeAlarms on * for this identity; the README lists the policy that coverage needs",
+			"allow cloudwatch:DescribeAlarms on * for this identity; `keywatch permissions coverage` prints the policy that it needs",
 		},
 		"throttled": {
 			fakeaws.Throttle, Throttled, "ThrottlingException: Rate exceeded (8 attempts)",

@@ -87,6 +87,21 @@ func Actions(verb string) (needed, optional []string) {
 	}
 }
 
+// FrozenActions are those of [Actions] for a verb that takes the keys from a
+// snapshot, which it compares with the deployed stacks or not. To write one all
+// is read.
+func FrozenActions(verb string, compares bool) []string {
+	switch {
+	case verb == "snapshot":
+		return SynthActions()
+	case verb == "coverage":
+		return []string{opDescribeAlarms, opGetCallerIdentity}
+	case compares && (verb == "synth" || verb == "plan"):
+		return []string{opDescribeStacks, opListStackResources, opGetCallerIdentity}
+	}
+	return nil
+}
+
 // SynthActions returns the API actions that synth needs: those of
 // [InventoryActions], and reading the deployed stacks; sorted.
 func SynthActions() []string {

@@ -344,7 +344,7 @@ func isSignature(code string) bool {
 }
 
 // errTooLong is the deadline of a whole reading, which is not that of a request.
-var errTooLong = fmt.Errorf("not finished in the time allowed: %w", context.DeadlineExceeded)
+var errTooLong = fmt.Errorf("%w: %w", inventory.ErrTooLong, context.DeadlineExceeded)
 
 func classify(err error) Class {
 	if errors.Is(err, errTooLong) {
@@ -440,7 +440,7 @@ func cause(err error) string {
 
 func causeText(err error) string {
 	if errors.Is(err, errTooLong) {
-		return "not finished in the time allowed"
+		return inventory.ErrTooLong.Error()
 	}
 	if errors.Is(err, context.Canceled) {
 		return "canceled"
@@ -580,7 +580,7 @@ func accessHint(operation string) string {
 	if operation == opDescribeAlarms {
 		verb = "coverage"
 	}
-	return fmt.Sprintf("allow %s on * for this identity; the README lists the policy that %s needs", operation, verb)
+	return fmt.Sprintf("allow %s on * for this identity; `keywatch permissions %s` prints the policy that it needs", operation, verb)
 }
 
 // Hint is the hint of the [Error] in err, or "".

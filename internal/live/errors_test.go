@@ -63,12 +63,12 @@ func TestErrorTexts(t *testing.T) {
 		"no permission to list keys": {
 			opListKeys, fakeaws.AccessDenied, AccessDenied,
 			"list keys" + as + "AccessDeniedException: User is not authorized to perform: kms:ListKeys",
-			"allow kms:ListKeys on * for this identity; the README lists the policy that synth needs",
+			"allow kms:ListKeys on * for this identity; `keywatch permissions synth` prints the policy that it needs",
 		},
 		"no permission to list aliases": {
 			opListAliases, fakeaws.AccessDenied, AccessDenied,
 			"list aliases" + as + "AccessDeniedException: User is not authorized to perform: kms:ListAliases",
-			"allow kms:ListAliases on * for this identity; the README lists the policy that synth needs",
+			"allow kms:ListAliases on * for this identity; `keywatch permissions synth` prints the policy that it needs",
 		},
 		"expired before the account is known": {
 			opGetCallerIdentity, fakeaws.ExpiredToken, ExpiredCredentials,

@@ -29,6 +29,10 @@ func (s stage) String() string {
 // showEvery bounds how often progress is reported.
 const showEvery = 100 * time.Millisecond
 
+// A stage begins with a burst, and a page of a thousand keys comes at once: what
+// is done in less than this says nothing of a rate.
+const ratedAfter = time.Second
+
 // meter counts what a reading has done. Its methods may be called from several
 // goroutines; what it reports to is called from one at a time.
 type meter struct {
@@ -102,8 +106,8 @@ func (m *meter) report() {
 	m.last, m.shown = now, s
 	part := m.parts[s]
 	p := Progress{Stage: s.String(), Done: part.done, Total: part.total}
-	if elapsed := now.Sub(part.began).Seconds(); part.done > 0 && elapsed > 0 {
-		p.Rate = float64(part.done) / elapsed
+	if elapsed := now.Sub(part.began); part.done > 0 && elapsed >= ratedAfter {
+		p.Rate = float64(part.done) / elapsed.Seconds()
 	}
 	if p.Rate > 0 && p.Total > p.Done {
 		p.Left = time.Duration(float64(p.Total-p.Done) / p.Rate * float64(time.Second))

@@ -259,6 +259,26 @@ func TestProgressIsBoundedOrderedAndEnds(t *testing.T) {
 	}
 }
 
+// A page of a thousand keys in a millisecond is no million a second.
+func TestThereIsNoRateBeforeASecond(t *testing.T) {
+	t.Parallel()
+	clock := now()
+	var last Progress
+	m := newMeter(func() time.Time { return clock }, func(p Progress) { last = p })
+	m.expect(stageKeys, 5000)
+	m.add(stageKeys, 1000)
+	clock = clock.Add(999 * time.Millisecond)
+	m.add(stageKeys, 1000)
+	if last.Done != 2000 || last.Rate != 0 || last.Left != 0 {
+		t.Errorf("before a second: %+v", last)
+	}
+	clock = clock.Add(time.Second)
+	m.add(stageKeys, 0)
+	if last.Rate < 1000 || last.Rate > 1001 || last.Left < 2900*time.Millisecond {
+		t.Errorf("after it: %+v", last)
+	}
+}
+
 func TestProgressHasRateAndTimeLeft(t *testing.T) {
 	t.Parallel()
 	clock := now()

@@ -3,7 +3,8 @@
 // nothing at all when quiet.
 //
 // It reads nothing and has no clock of its own. Start reading at [Progress],
-// what a reader tells; [Printer] writes it.
+// what a reader tells; [Printer] writes it, and a [Group] makes one of several
+// readers side by side.
 package progress
 
 import (
@@ -28,6 +29,9 @@ type Progress struct {
 	Left time.Duration
 	// Ended says that this is the last one.
 	Ended bool
+	// Read counts the environments that were read, of several; Environments is 0
+	// when there is one. The rest is then of those that are in the stage at once.
+	Read, Environments int
 }
 
 // Mode is where the progress is written to.
@@ -81,6 +85,15 @@ func ModeOf(quiet, isTerminal bool) Mode {
 	return Lines
 }
 
+// Write passes on what is said meanwhile, on a line of its own. Show writes the
+// next progress below it.
+func (p *Printer) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wipe()
+	return p.out.Write(text)
+}
+
 // Show writes the progress if it is time to. At the end the terminal's line is
 // wiped, so that what follows begins on a clean one.
 func (p *Printer) Show(at Progress) {
@@ -105,7 +118,7 @@ func (p *Printer) Show(at Progress) {
 		fmt.Fprintf(p.out, "keywatch: %s\n", Line(at))
 		return
 	}
-	line := cut("keywatch: "+Line(at), width-1) // a full line would wrap on some terminals
+	line := fit("keywatch: ", at, width-1) // a full line would wrap on some terminals
 	n := len([]rune(line))
 	fmt.Fprintf(p.out, "\r%s%s", line, strings.Repeat(" ", max(p.shown-n, 0)))
 	p.shown = n
@@ -127,13 +140,34 @@ func (p *Printer) wipe() {
 
 // Line says the progress in words.
 func Line(at Progress) string {
+	return words(at, "%d of %d environments read", "%s per second")
+}
+
+// fit is the line in as many characters: of several environments the short one,
+// which holds all of it at 100,000 keys, unless the long one fits.
+func fit(voice string, at Progress, most int) string {
+	line := voice + Line(at)
+	if at.Environments > 0 && len(line) > most {
+		line = voice + words(at, "%d/%d read", "%s/s")
+	}
+	return cut(line, most)
+}
+
+func words(at Progress, environments, rate string) string {
 	var b strings.Builder
+	if at.Environments > 0 {
+		fmt.Fprintf(&b, environments, at.Read, at.Environments)
+		if at.Stage == "" {
+			return b.String()
+		}
+		b.WriteString("; ")
+	}
 	fmt.Fprintf(&b, "%s: %s", at.Stage, count(at.Done))
 	if at.Total > 0 {
 		fmt.Fprintf(&b, " of %s", count(at.Total))
 	}
 	if at.Rate > 0 {
-		fmt.Fprintf(&b, ", %s per second", perSecond(at.Rate))
+		fmt.Fprintf(&b, ", "+rate, perSecond(at.Rate))
 	}
 	if at.Left > 0 {
 		fmt.Fprintf(&b, ", %s left", left(at.Left))

@@ -1,6 +1,7 @@
 package progress_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,23 @@ func TestATerminalHasOneLineThatIsRewritten(t *testing.T) {
 	first, second := "\rkeywatch: reading tags: 100 of 2,000", "\rkeywatch: reading tags: 7"
 	want := first + second + strings.Repeat(" ", len(first)-len(second)) + "\r" + strings.Repeat(" ", len(second)-1) + "\r"
 	if out.String() != want {
+		t.Errorf("got  %q\nwant %q", out.String(), want)
+	}
+}
+
+// What is said meanwhile begins on a clean line, and the progress goes on below.
+func TestWhatIsSaidWipesTheLine(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	c := start()
+	p := progress.New(&out, progress.Terminal, c.Now)
+	p.Show(progress.Progress{Stage: "a", Done: 1})
+	fmt.Fprintln(p, "keywatch: notice: b")
+	fmt.Fprintln(p, "keywatch: notice: c")
+	c.now = c.now.Add(time.Second)
+	p.Show(progress.Progress{Stage: "a", Done: 2})
+	const line = "\rkeywatch: a: "
+	if want := line + "1\r" + strings.Repeat(" ", len(line)) + "\rkeywatch: notice: b\nkeywatch: notice: c\n" + line + "2"; out.String() != want {
 		t.Errorf("got  %q\nwant %q", out.String(), want)
 	}
 }

@@ -31,16 +31,19 @@ func TestMain(m *testing.M) {
 func keywatch() {
 	world := cli.World{
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, ReadFile: os.ReadFile,
-		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
-			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Notice: t.Notice, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
-		},
-		Now:     later,
-		Hint:    live.Hint,
-		Actions: live.Actions,
-		Synth:   draw,
-		Version: "v0.0.0-test",
+		Open:          open,
+		Now:           later,
+		Hint:          live.Hint,
+		Actions:       live.Actions,
+		FrozenActions: live.FrozenActions,
+		Synth:         draw,
+		Version:       "v0.0.0-test",
 	}
 	os.Exit(world.Run(context.Background(), os.Args[1:]))
+}
+
+func open(ctx context.Context, t cli.Target) (cli.Source, error) {
+	return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Notice: t.Notice, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
 }
 
 // later is the clock that a snapshot's age is judged by: it is $LATER ahead.

@@ -34,6 +34,7 @@ var rooms = map[string]room{
 	"constructs/spec":    {},
 	"internal/diag":      {},
 	"internal/inventory": {may: []string{"constructs/spec"}},
+	"internal/packed":    {},
 	"internal/progress":  {},
 	"internal/sla":       {},
 	"internal/slalog":    {may: []string{"internal/sla"}},
@@ -50,7 +51,7 @@ var rooms = map[string]room{
 	"internal/live":      {may: []string{"constructs/spec", "internal/inventory", "internal/places", "internal/progress"}, sdk: true},
 	"constructs":         {may: []string{"constructs/spec", "internal/naming"}, jsii: true},
 	"stacks":             {may: []string{"constructs", "constructs/spec"}, jsii: true},
-	".":                  {may: []string{"constructs/spec", "internal/cli", "internal/live", "stacks"}, jsii: true, sdk: true},
+	".":                  {may: []string{"constructs/spec", "internal/cli", "internal/live", "internal/packed", "stacks"}, jsii: true, sdk: true},
 }
 
 func goList(t *testing.T, args ...string) []string {
