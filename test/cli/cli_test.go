@@ -32,7 +32,7 @@ func keywatch() {
 	world := cli.World{
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, ReadFile: os.ReadFile,
 		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
-			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Notice: t.Notice, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
+			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Notice: t.Notice, Getenv: os.Getenv, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
 		},
 		Now:     later,
 		Hint:    live.Hint,
