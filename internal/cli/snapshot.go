@@ -123,7 +123,7 @@ func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp sp
 	if err != nil {
 		return nil, err
 	}
-	inv.ReadAt = inv.ReadAt.Truncate(time.Second)
+	inv.ReadAt = inv.ReadAt.Truncate(time.Millisecond) // as CloudFormation dates what it makes
 	known, problems, err := deployed(ctx, source, c, inv.Region)
 	if err != nil {
 		return nil, err
