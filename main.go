@@ -38,7 +38,7 @@ func main() {
 		Now:      time.Now,
 		Terminal: isatty.IsTerminal(os.Stderr.Fd()),
 		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
-			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Now: time.Now})
+			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Getenv: os.Getenv, Now: time.Now})
 		},
 		Hint:          live.Hint,
 		Actions:       live.Actions,

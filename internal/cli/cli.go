@@ -72,7 +72,7 @@ type World struct {
 	Actions func(verb string) (needed, optional []string)
 	// FrozenActions are those of a verb that takes the keys from a snapshot, and
 	// compares it with the deployed stacks or not.
-	FrozenActions func(verb string, compares bool) []string
+	FrozenActions func(verb string, compares bool) (needed, optional []string)
 	// Fill is plan.DefaultFill unless set.
 	Fill    plan.Fill
 	Version string

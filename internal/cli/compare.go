@@ -3,12 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"keywatch/config"
 	"keywatch/internal/diag"
 	"keywatch/internal/inventory"
 	"keywatch/internal/naming"
+	"keywatch/internal/plan"
 	"keywatch/internal/snapshot"
 )
 
@@ -27,8 +29,12 @@ func (w *World) compare(ctx context.Context, c *config.Config, sp spot, in *inpu
 	s := in.snapshot
 	sp = meant(sp, s)
 	source, caller, err := w.reach(ctx, c, sp)
-	switch {
-	case mode == config.CompareAuto && errors.Is(err, inventory.ErrNoCredentials):
+	theirs := w.Getenv(envDefaultAccount)
+	switch none := mode == config.CompareAuto && errors.Is(err, inventory.ErrNoCredentials); {
+	case none && theirs != "":
+		// `cdk deploy --profile` would go on with its credentials and no guard.
+		return false, w.unread(advised{fmt.Errorf("the CDK CLI has credentials of %s (%s), but the app that it runs has none: %w", theirs, envDefaultAccount, err), hintProfile})
+	case none:
 		return true, nil
 	case err != nil:
 		return false, w.unread(err)
@@ -44,12 +50,24 @@ func (w *World) compare(ctx context.Context, c *config.Config, sp spot, in *inpu
 	if err != nil {
 		return false, w.unread(err)
 	}
-	in.deployed, in.problems = &known, problems
-	if len(problems.Errors()) == 0 { // otherwise nobody knows what the stacks hold
+	in.source, in.deployed, in.problems = source, &known, problems
+	in.settled = len(problems.Errors()) == 0 // otherwise nobody knows what the stacks hold
+	if in.settled {
 		name := naming.Deployment(c.Name).AlarmStack
 		in.problems = slices.Concat(problems, snapshot.Disagreements(s.File, s.Places, known, name), snapshot.Unknown(s.File, s.Places, known, name))
 	}
 	return false, nil
+}
+
+// distrust leaves out the guard against mass removal where the snapshot is what is
+// wrong: to confirm the number would be the wrong way out, alone or among others.
+func distrust(p *plan.Plan) {
+	if slices.ContainsFunc(p.Problems, func(problem diag.Problem) bool {
+		return problem.Code == "snapshot-places" || problem.Code == "snapshot-behind"
+	}) {
+		p.Problems = slices.DeleteFunc(p.Problems, func(problem diag.Problem) bool { return problem.Code == "mass-removal" })
+		p.MassRemoval = false
+	}
 }
 
 // unread is the error of stacks that could not be read, with the way to go on

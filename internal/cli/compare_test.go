@@ -26,11 +26,14 @@ type snapshotWorld struct {
 	World
 	stdout, stderr bytes.Buffer
 	files          map[string][]byte
-	caller         string // the account of the credentials
+	env            map[string]string
+	clock          time.Time // a minute later with each run
+	caller         string    // the account of the credentials
 	keys           []inventory.Key
 	stacks         []places.Stack
 	failing        error // of Caller
 	denied         error // of Stacks
+	dashboards     []string
 	opened         []Target
 	drawn          []spec.Deployment
 }
@@ -49,10 +52,11 @@ func newSnapshotWorld(keys int) *snapshotWorld {
 	for i := range keys {
 		f.keys = append(f.keys, frozenKey(i))
 	}
-	now := func() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) }
+	f.clock = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	f.World = World{
-		Stdout: &f.stdout, Stderr: &f.stderr, Now: now,
-		Getenv: func(string) string { return "" },
+		Stdout: &f.stdout, Stderr: &f.stderr,
+		Now:    func() time.Time { return f.clock },
+		Getenv: func(name string) string { return f.env[name] },
 		ReadFile: func(path string) ([]byte, error) {
 			if data, there := f.files[path]; there {
 				return data, nil
@@ -80,8 +84,10 @@ func frozenKey(n int) inventory.Key {
 
 type snapshotSource struct{ f *snapshotWorld }
 
-func (snapshotSource) Region() string                                       { return "eu-west-1" }
-func (snapshotSource) Dashboards(context.Context, string) ([]string, error) { return nil, nil }
+func (snapshotSource) Region() string { return "eu-west-1" }
+func (s snapshotSource) Dashboards(context.Context, string) ([]string, error) {
+	return s.f.dashboards, nil
+}
 func (s snapshotSource) Caller(context.Context) (inventory.Caller, error) {
 	return inventory.Caller{Account: s.f.caller, Partition: "aws", ARN: "arn:aws:iam::" + s.f.caller + ":user/tester"}, s.f.failing
 }
@@ -99,6 +105,7 @@ func (f *snapshotWorld) run(t *testing.T, args ...string) int {
 	f.stdout.Reset()
 	f.stderr.Reset()
 	f.opened, f.drawn = nil, nil
+	f.clock = f.clock.Add(time.Minute)
 	return f.Run(t.Context(), args)
 }
 
@@ -109,15 +116,27 @@ func (f *snapshotWorld) must(t *testing.T, args ...string) {
 	}
 }
 
-// deploy synthesises and does with the stacks what CloudFormation would.
+// deploy synthesises and does with the stacks what CloudFormation would: an alarm
+// that stays as it is keeps its time.
 func (f *snapshotWorld) deploy(t *testing.T, args ...string) {
 	t.Helper()
 	f.must(t, args...)
+	changed := map[string]time.Time{}
+	for _, st := range f.stacks {
+		for _, r := range st.Resources {
+			changed[r.LogicalID+r.PhysicalID] = r.Changed
+		}
+	}
+	now := f.clock.Add(time.Second)
 	for _, shard := range f.drawn[0].Shards {
 		st := places.Stack{Name: shard.StackName, Status: "UPDATE_COMPLETE", Deployment: "keywatch"}
 		for _, u := range shard.Units {
 			for _, a := range u.Alarms {
-				st.Resources = append(st.Resources, places.Resource{LogicalID: a.ID, PhysicalID: a.Name, Type: "AWS::CloudWatch::Alarm", Status: "CREATE_COMPLETE"})
+				r := places.Resource{LogicalID: a.ID, PhysicalID: a.Name, Type: "AWS::CloudWatch::Alarm", Status: "CREATE_COMPLETE", Changed: now}
+				if then, there := changed[a.ID+a.Name]; there {
+					r.Changed = then
+				}
+				st.Resources = append(st.Resources, r)
 			}
 		}
 		f.stacks = append(slices.DeleteFunc(f.stacks, func(old places.Stack) bool { return old.Name == st.Name }), st)
@@ -162,7 +181,14 @@ func TestFromASnapshotToADeployAndOn(t *testing.T) {
 		t.Errorf("plan lacks %q:\n%s", want, f.stdout.String())
 	}
 	f.deploy(t, insist...)
+	if !strings.HasSuffix(f.stderr.String(), " a month, 1 alarm removed\n") {
+		t.Errorf("synth does not say what goes:\n%s", f.stderr.String())
+	}
 	f.deploy(t, insist...) // the file still has the place of what is gone
+	if strings.Contains(f.stderr.String(), "removed") {
+		t.Errorf("nothing is removed, but:\n%s", f.stderr.String())
+	}
+	f.must(t, "snapshot", "--check") // the gate of the next deploy
 	f.must(t, "snapshot")
 	f.deploy(t, insist...)
 
@@ -174,9 +200,16 @@ func TestFromASnapshotToADeployAndOn(t *testing.T) {
 		t.Errorf("%d alarms are deployed, want 24", n)
 	}
 
-	// A narrower one, and one stack emptied.
+	// A narrower one needs a file that was read after the last deploy.
 	f.edit("operations: [Decrypt, Encrypt]", "operations: [Decrypt]")
+	f.stops(t, ExitProblems, insist, "12 alarms of 12 keys were deployed after this snapshot was read (2026-11-01T00:10:00Z) and would go: keywatch - 000000000001 Encrypt anomaly, ", " and 9 more; ", "[snapshot-behind]", "1 problem;")
+	f.must(t, "snapshot")
 	f.deploy(t, insist...)
+	if !strings.HasSuffix(f.stderr.String(), ", 12 alarms removed\n") {
+		t.Errorf("synth does not say what goes:\n%s", f.stderr.String())
+	}
+
+	// One stack emptied.
 	f.edit("tag: team", "tag: none")
 	f.stops(t, ExitProblems, insist, "12 of the 12 keys with deployed alarms would lose them all", "-c keywatch:allowRemoval=12;", "[mass-removal]")
 	f.deploy(t, append(insist, "-c", "keywatch:allowRemoval=12")...)
@@ -227,7 +260,8 @@ func TestAnOldSnapshotNeverRemoves(t *testing.T) {
 	}
 	// The way out that the message names: refreshed, the old file knows them all.
 	f.must(t, "snapshot")
-	if !bytes.Equal(f.files[snapshotFile], newest) {
+	facts := func(file []byte) []byte { return file[bytes.Index(file, []byte(`"keys"`)):] } // all but when it was read
+	if !bytes.Equal(facts(f.files[snapshotFile]), facts(newest)) {
 		t.Errorf("refreshed:\n%s", f.files[snapshotFile])
 	}
 	f.deploy(t)
@@ -241,6 +275,118 @@ func TestAnOldSnapshotNeverRemoves(t *testing.T) {
 	// While a stack is busy nobody knows what it holds.
 	f.stacks[0].Status = "UPDATE_IN_PROGRESS"
 	f.stops(t, ExitProblems, nil, "[stack-busy]", "1 problem;")
+}
+
+// A file that knows every unit can be older than the alarms of one all the same:
+// they share it with others, or left and came back.
+func TestARevertNeverRemoves(t *testing.T) {
+	t.Parallel()
+	const behind = " deployed after this snapshot was read (%s) and would go: %s; the file is older than the deployment (a revert, an old branch, another pipeline), or rules changed since: `keywatch snapshot` reads the account again [snapshot-behind]\n"
+	stamp := func(f *snapshotWorld) string { return f.clock.Format(time.RFC3339) }
+
+	// One key of twelve, and then so many that the guard would ask for a number.
+	for _, lost := range []int{1, 11} {
+		f := newSnapshotWorld(12)
+		f.must(t, "snapshot")
+		f.deploy(t)
+		tagged := slices.Clone(f.keys)
+		for i := range lost {
+			f.keys[i].Tags = nil
+		}
+		f.must(t, "snapshot")
+		second, read := f.files[snapshotFile], stamp(f)
+		f.deploy(t, "-c", "keywatch:allowRemoval=11")
+		f.keys = tagged
+		f.must(t, "snapshot")
+		f.deploy(t)
+
+		f.files[snapshotFile] = second
+		says := "1 alarm of 1 key was" + fmt.Sprintf(behind, read, "keywatch - 000000000000 Decrypt anomaly")
+		if lost > 1 {
+			says = "11 alarms of 11 keys were" + fmt.Sprintf(behind, read, "keywatch - 000000000000 Decrypt anomaly, keywatch - 000000000001 Decrypt anomaly, keywatch - 000000000002 Decrypt anomaly and 8 more")
+		}
+		for _, verb := range [][]string{nil, {"plan"}, {"-c", "keywatch:inventory.compare=always", "-c", "keywatch:allowRemoval=11"}} {
+			f.stops(t, ExitProblems, verb, snapshotFile+": "+says)
+			if strings.Contains(f.stderr.String(), "mass-removal") || strings.Contains(f.stderr.String(), "allowRemoval") {
+				t.Errorf("it says how to confirm the removal:\n%s", f.stderr.String())
+			}
+		}
+		f.must(t, "snapshot") // the way out
+		f.deploy(t)
+		if n := len(f.stacks[0].Resources); n != 12 {
+			t.Errorf("%d alarms are left of 12", n)
+		}
+	}
+
+	// An alarm beside others on its operation, and a branch without its rule.
+	f := newSnapshotWorld(2)
+	f.must(t, "snapshot")
+	read := stamp(f)
+	f.deploy(t)
+	const narrow, wide = "operations: [Decrypt],", "operations: [Decrypt], thresholds: [{id: burst, operations: [Decrypt], above: 1000}],"
+	f.edit(narrow, wide)
+	f.must(t, "snapshot", "--place") // places for units there are all
+	f.deploy(t)
+	f.edit(wide, narrow)
+	f.stops(t, ExitProblems, nil, "2 alarms of 2 keys were"+fmt.Sprintf(behind, read, "keywatch - 000000000000 Decrypt threshold burst, keywatch - 000000000001 Decrypt threshold burst"))
+	f.must(t, "snapshot")
+	f.deploy(t)
+	if n := len(f.stacks[0].Resources); n != 2 {
+		t.Errorf("%d alarms are deployed, want 2", n)
+	}
+
+	// Nobody compares: nobody knows.
+	f.edit(narrow, wide)
+	f.deploy(t)
+	f.edit(wide, narrow)
+	f.must(t, "-c", "keywatch:inventory.compare=never")
+}
+
+// An alarm that was only changed after the file was read is one that somebody else
+// knows more of, too.
+func TestAnAlarmThatChangedSinceTheSnapshotStays(t *testing.T) {
+	t.Parallel()
+	f := newSnapshotWorld(3)
+	f.must(t, "snapshot")
+	f.deploy(t)
+	f.keys[0].Tags = nil
+	f.must(t, "snapshot")
+	f.must(t) // what the file was read after may go
+	f.stacks[0].Resources[0].Changed = f.clock.Add(time.Minute + 200*time.Millisecond)
+	f.clock = f.clock.Add(400 * time.Millisecond)
+	f.must(t, "snapshot") // within the same second
+	f.must(t)
+	f.stacks[0].Resources[0].Changed = f.clock
+	f.stops(t, ExitProblems, nil, "1 alarm of 1 key was deployed after", "[snapshot-behind]")
+	// While a stack is busy nobody knows what it holds.
+	f.stacks[0].Status = "UPDATE_IN_PROGRESS"
+	f.stops(t, ExitProblems, nil, "[stack-busy]", "1 problem;")
+}
+
+// What the file lacks may well be in the account; and a file that does not know
+// what is deployed is not to be talked into a removal.
+func TestWhyTheGuardOfASnapshotStops(t *testing.T) {
+	t.Parallel()
+	f := newSnapshotWorld(12)
+	f.must(t, "snapshot")
+	f.deploy(t)
+	old := f.files[snapshotFile]
+	f.keys = f.keys[6:]
+	f.must(t, "snapshot")
+	if !strings.Contains(f.stderr.String(), "6 because the account has no such key any more") { // it has just been read
+		t.Errorf("the refresh says:\n%s", f.stderr.String())
+	}
+	f.stops(t, ExitProblems, nil, "6 because the snapshot has no such key;", "[mass-removal]")
+	f.files[snapshotFile] = old
+	f.edit("tag: team", "tag: none")
+	f.stacks[0].Resources = append(f.stacks[0].Resources, places.Resource{LogicalID: "AlarmK99999999999999999999999999999999DecryptAnomalyImain", PhysicalID: "x", Type: "AWS::CloudWatch::Alarm", Status: "CREATE_COMPLETE"})
+	for i := range f.stacks[0].Resources { // none is younger than the file
+		f.stacks[0].Resources[i].Changed = time.Time{}
+	}
+	f.stops(t, ExitProblems, nil, "[snapshot-places]", "1 problem;")
+	if strings.Contains(f.stderr.String(), "allowRemoval") {
+		t.Errorf("it says how to confirm the removal:\n%s", f.stderr.String())
+	}
 }
 
 // The guards count what is deployed, not what has a place.
@@ -264,6 +410,8 @@ func TestGuardsOfASnapshotLookAtTheStacks(t *testing.T) {
 
 var errNone = fmt.Errorf("get caller identity: %w", inventory.ErrNoCredentials)
 
+const notLookedFor = "keywatch: notice: stacks of environments that were taken out of the config were not looked for in 111122223333: the snapshot was not compared with what is deployed\n"
+
 // Who may look, and what it means if nobody can.
 func TestWhetherASnapshotIsCompared(t *testing.T) {
 	t.Parallel()
@@ -279,8 +427,13 @@ func TestWhetherASnapshotIsCompared(t *testing.T) {
 		opens   bool
 		compare bool
 	}{
-		"auto":                      {"auto", nil, ExitOK, "", "", true, true},
-		"auto, no credentials":      {"auto", func(f *snapshotWorld) { f.failing = errNone }, ExitOK, "keywatch: notice: there are no AWS credentials, so nothing was compared with the deployed stacks", "", true, false},
+		"auto":                 {"auto", nil, ExitOK, "", "", true, true},
+		"auto, no credentials": {"auto", func(f *snapshotWorld) { f.failing = errNone }, ExitOK, "keywatch: notice: there are no AWS credentials, so nothing was compared with the deployed stacks", "", true, false},
+		"auto, credentials of the CDK CLI alone": {"auto", func(f *snapshotWorld) {
+			f.failing, f.env = errNone, map[string]string{envDefaultAccount: "111122223333"}
+		}, ExitEnvironment,
+			"keywatch: error: the CDK CLI has credentials of 111122223333 (CDK_DEFAULT_ACCOUNT), but the app that it runs has none: aws: get caller identity: no AWS credentials\n",
+			"keywatch: hint: `cdk --profile NAME` does not reach the app's own AWS calls; set it for both: AWS_PROFILE=NAME npx cdk …; " + never + "\n", true, false},
 		"auto, expired credentials": {"auto", func(f *snapshotWorld) { f.failing = expired }, ExitEnvironment, "keywatch: error: aws: get caller identity: ExpiredToken", "the hint of the reader; " + never, true, false},
 		"auto, denied":              {"auto", func(f *snapshotWorld) { f.denied = denied }, ExitEnvironment, "keywatch: error: places: describe stacks: AccessDenied", "the hint of the reader; " + never, true, false},
 		"auto, another account": {"auto", func(f *snapshotWorld) { f.caller = "444455556666" }, ExitOK,
@@ -291,6 +444,7 @@ func TestWhetherASnapshotIsCompared(t *testing.T) {
 		"always, no credentials":  {"always", func(f *snapshotWorld) { f.failing = errNone }, ExitEnvironment, "keywatch: error: aws: get caller identity: no AWS credentials", never, true, false},
 		"always, another account": {"always", func(f *snapshotWorld) { f.caller = "444455556666" }, ExitEnvironment, "the credentials of this process are of 444455556666", "set AWS_PROFILE to credentials of that account, or give the environment a role", true, false},
 		"never":                   {"never", func(f *snapshotWorld) { f.failing, f.denied = expired, denied }, ExitOK, "", "", false, false},
+		"never, credentials of the CDK CLI alone": {"never", func(f *snapshotWorld) { f.env = map[string]string{envDefaultAccount: "111122223333"} }, ExitOK, "", "", false, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -314,8 +468,12 @@ func TestWhetherASnapshotIsCompared(t *testing.T) {
 			if !strings.Contains(f.stderr.String(), tt.says) || !strings.Contains(f.stderr.String(), tt.hint) {
 				t.Errorf("stderr lacks %q or %q:\n%s", tt.says, tt.hint, f.stderr.String())
 			}
-			if tt.says == "" && strings.Count(f.stderr.String(), "\n") != 1 {
-				t.Errorf("it is not silent:\n%s", f.stderr.String())
+			said := strings.Replace(f.stderr.String(), notLookedFor, "", 1)
+			if tt.says == "" && strings.Count(said, "\n") != 1 {
+				t.Errorf("it is not silent:\n%s", said)
+			}
+			if blind := said != f.stderr.String(); tt.status == ExitOK && blind == tt.compare {
+				t.Errorf("whether environments that were removed are looked for: %v", !blind)
 			}
 			if opens := len(f.opened) > 0; opens != tt.opens {
 				t.Errorf("opened %v", f.opened)

@@ -108,6 +108,8 @@ type built struct {
 	spot   spot
 	source Source
 	plan   *plan.Plan
+	// looked says that the deployed stacks were read: always but with a snapshot.
+	looked bool
 }
 
 // depth is how much of the keys a verb wants to know.
@@ -183,12 +185,13 @@ func (w *World) plans(ctx context.Context, c *config.Config, s *settings, a aske
 			}
 		}
 		p := plan.Build(c, in.inventory, plan.Options{
-			Places: in.places, Deployed: in.deployed, Fill: w.Fill, Trace: a.depth == traced,
+			Places: in.places, Deployed: in.deployed, Frozen: in.snapshot != nil, Fill: w.Fill, Trace: a.depth == traced,
 			AllowRemoval: s.allowRemoval.in(account, region), Several: len(spots) > 1,
 		})
-		p.Problems = slices.Concat(c.Warnings, in.problems, p.Problems, in.unplaced(p))
+		p.Problems = slices.Concat(c.Warnings, in.problems, p.Problems, in.unplaced(p), in.behind(p))
 		p.Problems.Sort()
-		out[i] = built{spot: spots[i], source: in.source, plan: p}
+		distrust(p)
+		out[i] = built{spot: spots[i], source: in.source, plan: p, looked: in.snapshot == nil || in.deployed != nil}
 		return nil
 	})
 	if err == nil && slices.Contains(blind, true) {

@@ -152,8 +152,9 @@ which each alarm lives. With it, synth needs neither credentials nor network.
   keywatch snapshot --check    fails if the file is not what is there now
 
 Commit the file and have it reviewed: it decides which keys have alarms. It has a
-checksum; an edit by hand is refused. For one run on what is there now:
--c keywatch:inventory.source=live.
+checksum; an edit by hand is refused. Where there are credentials, synth compares
+it with what is deployed: alarms go only by a file that was read after they were
+last deployed. For one run on what is there now: -c keywatch:inventory.source=live.
 
 More: docs/snapshot.md.`},
 	{"environments", "several accounts and regions", `Without environments in the config, a run is for the account and region that the

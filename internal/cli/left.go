@@ -20,16 +20,33 @@ import (
 // whatever fails here does not fail the run.
 func (w *World) findLeft(ctx context.Context, all []built) error {
 	c := all[0].plan.Config
-	if c.Inventory.Source != config.Live || len(c.Environments) == 0 || len(all) < len(c.Environments) {
+	switch {
+	case len(c.Environments) == 0: // nothing says which are listed
 		return nil
+	case len(all) < len(c.Environments):
+		w.notLooked("", "this run takes only some of the environments")
+		return nil
+	case c.Dashboard == nil:
+		w.notLooked(" where they have no dashboard", "they are found by it, and the config makes none (dashboard: off)")
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Inventory.Timeout)
 	defer cancel()
 	var first []built // of each account
+	var blind []string
 	for _, b := range all {
-		if !slices.ContainsFunc(first, func(f built) bool { return sameAccount(f, b) }) {
+		same := func(other built) bool { return sameAccount(other, b) }
+		switch {
+		case b.looked && !slices.ContainsFunc(first, same):
 			first = append(first, b)
+		case !b.looked && !slices.Contains(blind, b.spot.account) && !slices.ContainsFunc(all, func(other built) bool { return other.looked && same(other) }):
+			blind = append(blind, b.spot.account)
 		}
+	}
+	if len(blind) > 0 {
+		w.notLooked(" in "+strings.Join(blind, ", "), "the snapshot was not compared with what is deployed")
+	}
+	if len(first) == 0 {
+		return nil
 	}
 	unseen := make([]error, len(first))
 	err := w.each(spotsOf(first), func(w *World, i int) error {
@@ -51,12 +68,18 @@ func (w *World) findLeft(ctx context.Context, all []built) error {
 		}
 	}
 	if why != nil {
-		w.note("notice", "stacks of environments that were taken out of the config were not looked for in %s: %v", strings.Join(accounts, ", "), why)
+		w.notLooked(" in "+strings.Join(accounts, ", "), why.Error())
 		if w.Hint != nil && w.Hint(why) != "" {
 			w.note("hint", "%s", w.Hint(why))
 		}
 	}
 	return nil
+}
+
+// notLooked says that nobody knows of stacks that may be left. It is no progress,
+// so --quiet does not silence it.
+func (w *World) notLooked(where, why string) {
+	w.note("notice", "stacks of environments that were taken out of the config were not looked for%s: %s", where, why)
 }
 
 // sameAccount also looks at the partition: each has accounts of its own.

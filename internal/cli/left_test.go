@@ -138,15 +138,17 @@ func TestRemovedEnvironmentsThatCannotBeLookedAt(t *testing.T) {
 	}
 }
 
-// Who takes a part of the environments, has none listed, or reads a file, does
-// not ask; nor do the verbs that look at keys.
+// Who takes a part of the environments says that nobody looked; who has none
+// listed, and the verbs that look at keys, ask and say nothing.
 func TestWhoDoesNotLookForRemovedEnvironments(t *testing.T) {
 	t.Parallel()
+	const some = "keywatch: notice: stacks of environments that were taken out of the config were not looked for: this run takes only some of the environments\n"
 	for name, run := range map[string]struct {
 		args []string
 		edit func(*abandoned)
+		says string
 	}{
-		"one environment": {args: []string{"plan", "-c", "keywatch:env=111122223333/eu-west-1"}},
+		"one environment": {args: []string{"plan", "--quiet", "-c", "keywatch:env=111122223333/eu-west-1"}, says: some},
 		"explain":         {args: []string{"explain", "alias/eu-west-1"}},
 		"coverage":        {args: []string{"coverage"}},
 		"of the CDK CLI": {args: []string{"plan"}, edit: func(a *abandoned) {
@@ -161,6 +163,52 @@ func TestWhoDoesNotLookForRemovedEnvironments(t *testing.T) {
 		if len(a.opened) == 0 || len(a.asked) > 0 || strings.Contains(a.stderr.String(), "environment-left") {
 			t.Errorf("%s: opened %v, asked %v\n%s", name, a.opened, a.asked, a.stderr.String())
 		}
+		if strings.Count(a.stderr.String(), "not looked for") != strings.Count(run.says, "\n") || !strings.Contains(a.stderr.String(), run.says) {
+			t.Errorf("%s says:\n%s\nwant %q", name, a.stderr.String(), run.says)
+		}
+	}
+}
+
+// Without a dashboard there is no trace of an environment; older ones may have left
+// one.
+func TestRemovedEnvironmentsWithoutADashboard(t *testing.T) {
+	t.Parallel()
+	a := newAbandoned()
+	a.config += "dashboard: off\n"
+	if status := a.Run(t.Context(), []string{"plan"}); status != ExitOK {
+		t.Errorf("status %d", status)
+	}
+	const want = "keywatch: notice: stacks of environments that were taken out of the config were not looked for where they have no dashboard: they are found by it, and the config makes none (dashboard: off)\n"
+	if said := a.stderr.String(); strings.Count(said, want) != 1 || strings.Count(said, leftInParis) != 1 {
+		t.Errorf("it says:\n%s", said)
+	}
+}
+
+// A snapshot that is compared has somebody to ask; whose is not says so, once for
+// each account of which no other one is.
+func TestRemovedEnvironmentsOfSnapshots(t *testing.T) {
+	t.Parallel()
+	a := newAbandoned()
+	files := frozenFiles(a.organisation, "")
+	if status := a.Run(t.Context(), []string{"snapshot", "-o", intoFolders}); status != ExitOK || len(files) != 4 {
+		t.Fatalf("status %d, %d files\n%s", status, len(files), a.stderr.String())
+	}
+	a.config = strings.Replace(a.config, "version: 1\n", "version: 1\ninventory: {source: snapshot, path: \""+intoFolders+"\"}\n", 1)
+	a.stderr.Reset()
+	if status := a.Run(t.Context(), nil); status != ExitOK || strings.Count(a.stderr.String(), leftInParis) != 1 {
+		t.Errorf("status %d\n%s", status, a.stderr.String())
+	}
+	if slices.Sort(a.asked); !slices.Equal(a.asked, []string{"cn-north-1 keywatch-", "eu-west-1 keywatch-", "us-east-1 keywatch-"}) {
+		t.Errorf("asked for dashboards: %v", a.asked)
+	}
+	a.stderr.Reset()
+	a.asked = nil
+	if status := a.Run(t.Context(), []string{"-c", "keywatch:inventory.compare=never"}); status != ExitOK || len(a.asked) > 0 {
+		t.Errorf("status %d, asked %v", status, a.asked)
+	}
+	const want = "keywatch: notice: stacks of environments that were taken out of the config were not looked for in 111122223333, 444455556666: the snapshot was not compared with what is deployed\n"
+	if said := a.stderr.String(); strings.Count(said, want) != 1 || strings.Contains(said, "environment-left") {
+		t.Errorf("it says:\n%s", said)
 	}
 }
 

@@ -72,7 +72,7 @@ through the roles of cdk bootstrap.`,
 			sid := "Keywatch" + strings.ToUpper(verb[:1]) + verb[1:]
 			needed, optional := w.Actions(verb)
 			if from.Source == config.Frozen {
-				needed, optional = w.FrozenActions(verb, from.Compare != config.CompareNever), nil
+				needed, optional = w.FrozenActions(verb, from.Compare != config.CompareNever)
 			}
 			p := policy{Version: "2012-10-17", Statement: []statement{}}
 			if len(needed) > 0 {

@@ -179,7 +179,7 @@ func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp sp
 	if err != nil {
 		return nil, err
 	}
-	inv.ReadAt = inv.ReadAt.Truncate(time.Second)
+	inv.ReadAt = inv.ReadAt.Truncate(time.Millisecond) // as CloudFormation dates what it makes
 	known, problems, err := deployed(ctx, source, c, inv.Region)
 	if err != nil {
 		return nil, err
@@ -311,6 +311,9 @@ func (w *World) keepEach(made []*frozen, told []*snapshotJSON, f freezing) error
 		changes[i] = "a new file"
 		if m.old != nil {
 			diff := snapshot.Diff(m.old, m.next)
+			if f.verify {
+				diff = slices.DeleteFunc(diff, dropped)
+			}
 			changes[i], told[i].Changes = snapshot.Summary(diff), changesOf(diff)
 			if err := w.sayChanges(m, diff, len(made) > 1, f); err != nil {
 				return err
@@ -320,7 +323,11 @@ func (w *World) keepEach(made []*frozen, told []*snapshotJSON, f freezing) error
 				continue
 			}
 		}
-		if f.verify {
+		switch {
+		case f.verify && m.old == nil:
+			stale++
+			w.note("error", "%s: there is no such file; `%s` writes it", m.path, f.verb())
+		case f.verify:
 			stale++
 			w.note("error", "%s is not what is there now: %s; `%s` brings it up to date", m.path, changes[i], f.verb())
 		}
@@ -344,6 +351,10 @@ func (w *World) keepEach(made []*frozen, told []*snapshotJSON, f freezing) error
 	return nil
 }
 
+// dropped is a place that is neither deployed nor wanted. It says nothing of what is
+// there now, and each deploy that removes alarms leaves some.
+func dropped(c snapshot.Change) bool { return c.Kind == snapshot.PlaceRemoved }
+
 // sayChanges prints what a file did not hold before.
 func (w *World) sayChanges(m *frozen, diff []snapshot.Change, several bool, f freezing) error {
 	if f.format == "json" {
@@ -357,10 +368,14 @@ func (w *World) sayChanges(m *frozen, diff []snapshot.Change, several bool, f fr
 
 // verb is the command that writes what --check compares with.
 func (f freezing) verb() string {
+	verb := "keywatch snapshot"
 	if f.place {
-		return "keywatch snapshot --place"
+		verb += " --place"
 	}
-	return "keywatch snapshot"
+	if f.output != "" {
+		verb += " -o " + f.output
+	}
+	return verb
 }
 
 func (w *World) write(m *frozen) error {

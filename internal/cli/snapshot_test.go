@@ -59,7 +59,7 @@ func TestSnapshotsOfSeveralEnvironmentsAreAllOrNothing(t *testing.T) {
 	delete(files, threeFiles[0])
 	delete(files, threeFiles[2])
 	o.stderr.Reset()
-	if status := o.Run(t.Context(), []string{"snapshot", "--check", "-o", intoFolders}); status != ExitProblems || strings.Count(o.stderr.String(), "is not what is there now: a new file; `keywatch snapshot` brings it up to date") != 2 {
+	if status := o.Run(t.Context(), []string{"snapshot", "--check", "-o", intoFolders}); status != ExitProblems || strings.Count(o.stderr.String(), ": there is no such file; `keywatch snapshot -o s/{account}/{region}.json` writes it\n") != 2 {
 		t.Errorf("status %d\n%s", status, o.stderr.String())
 	}
 }

@@ -22,8 +22,10 @@ type input struct {
 	source    Source
 	inventory *inventory.Inventory
 	places    plan.Places
-	// deployed is what a snapshot was compared with, or nil.
+	// deployed is what a snapshot was compared with, or nil; source has read it.
 	deployed *plan.Places
+	// settled says that deployed can be relied on: no stack is busy or stuck.
+	settled  bool
 	problems diag.List
 	// snapshot is the file that the rest comes from, or nil.
 	snapshot *snapshot.Snapshot
@@ -44,6 +46,14 @@ func (w *World) inventoryFrom(ctx context.Context, c *config.Config, sp spot, ne
 		return nil, err
 	}
 	return &input{source: source, inventory: inv, places: known, problems: problems}, nil
+}
+
+// behind are the alarms that the plan of an old snapshot would remove.
+func (in *input) behind(p *plan.Plan) diag.List {
+	if !in.settled {
+		return nil
+	}
+	return snapshot.Behind(in.snapshot, p.Losses)
 }
 
 // unplaced are the units of a plan that the snapshot has no place for. A plan
@@ -115,7 +125,7 @@ func (w *World) openSnapshot(c *config.Config, output, account, region string) (
 	data, err := w.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		var l diag.List
-		l.Add(diag.Pos{File: path}, "snapshot-missing", "there is no such snapshot; write it with `keywatch snapshot`, which needs credentials, and commit it; a relative path starts at the working directory")
+		l.Add(diag.Pos{File: path}, "snapshot-missing", "there is no such snapshot; write it with `%s`, which needs credentials, and commit it; a relative path starts at the working directory", freezing{output: output}.verb())
 		return nil, l
 	}
 	if err != nil {

@@ -102,10 +102,13 @@ func (w *World) read(ctx context.Context, c *config.Config, sp spot, need invent
 	return source, inv, nil
 }
 
+// hintProfile is for credentials that only the CDK CLI has.
+const hintProfile = "`cdk --profile NAME` does not reach the app's own AWS calls; set it for both: AWS_PROFILE=NAME npx cdk …"
+
 func wrongAccount(sp spot, caller inventory.Caller) error {
 	hint := "set AWS_PROFILE to credentials of that account, or give the environment a role: cdk-lookup, or an ARN"
 	if sp.by == theCLI {
-		hint = "`cdk --profile NAME` does not reach the app's own AWS calls; set it for both: AWS_PROFILE=NAME npx cdk …"
+		hint = hintProfile
 	}
 	return advised{
 		fmt.Errorf("the account is %s by %s, but the credentials of this process are of %s (%s); nothing was read", sp.account, sp.by, caller.Account, caller.ARN),
@@ -142,14 +145,22 @@ func (w *World) synth(ctx context.Context, o *options) error {
 	for _, b := range all {
 		p := b.plan
 		deployments = append(deployments, p.Deployment)
-		w.note("notice", "%s %s: %s of %s watched, %s, %s a month",
-			p.Inventory.Account, p.Inventory.Region, fmt.Sprint(p.Totals.Watched), counted(p.Totals.Keys, "key"), counted(p.Totals.Alarms, "alarm"), plan.FormatUSD(p.Totals.MonthlyUSD))
+		w.note("notice", "%s %s: %s of %s watched, %s, %s a month%s",
+			p.Inventory.Account, p.Inventory.Region, fmt.Sprint(p.Totals.Watched), counted(p.Totals.Keys, "key"), counted(p.Totals.Alarms, "alarm"), plan.FormatUSD(p.Totals.MonthlyUSD), removed(p))
 	}
 	if err := w.Synth(ctx, deployments, cmp.Or(w.Getenv(envOutDir), "cdk.out")); err != nil {
 		w.complain(err) // of an interruption it says where nothing was written
 		return &failure{status: ExitEnvironment, err: err, said: true}
 	}
 	return nil
+}
+
+// removed says how many alarms a deploy takes away, if it does and that is known.
+func removed(p *plan.Plan) string {
+	if p.Totals.Removed == 0 {
+		return ""
+	}
+	return ", " + counted(p.Totals.Removed, "alarm") + " removed"
 }
 
 func (w *World) validateCommand(o *options) *cobra.Command {
@@ -326,7 +337,7 @@ func ofAlarms(problems diag.List) diag.List {
 		switch p.Code {
 		case "unreadable", "unreadable-deployed",
 			"stack-busy", "stack-stuck", "stack-foreign", "stack-left", "unknown-alarm",
-			"placed-twice", "placed-elsewhere", "placement-full", "mass-removal", "snapshot-unplaced", "snapshot-places", "not-compared":
+			"placed-twice", "placed-elsewhere", "placement-full", "mass-removal", "snapshot-unplaced", "snapshot-places", "snapshot-behind", "not-compared":
 			return true
 		}
 		return false

@@ -90,16 +90,16 @@ func Actions(verb string) (needed, optional []string) {
 // FrozenActions are those of [Actions] for a verb that takes the keys from a
 // snapshot, which it compares with the deployed stacks or not. To write one all
 // is read.
-func FrozenActions(verb string, compares bool) []string {
+func FrozenActions(verb string, compares bool) (needed, optional []string) {
 	switch {
 	case verb == "snapshot":
-		return SynthActions()
+		return SynthActions(), nil
 	case verb == "coverage":
-		return []string{opDescribeAlarms, opGetCallerIdentity}
+		return []string{opDescribeAlarms, opGetCallerIdentity}, nil
 	case compares && (verb == "synth" || verb == "plan"):
-		return []string{opDescribeStacks, opListStackResources, opGetCallerIdentity}
+		return []string{opDescribeStacks, opListStackResources, opGetCallerIdentity}, []string{opListDashboards}
 	}
-	return nil
+	return nil, nil
 }
 
 // SynthActions returns the API actions that synth needs: those of

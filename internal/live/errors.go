@@ -154,13 +154,19 @@ type credentials struct {
 	// person opens: SSO or `aws login`. The SDK has no error type for most of
 	// the ways in which there may be none.
 	signIn bool
+	// halfSet says what names credentials although there are none, or "".
+	halfSet func() string
 }
 
 // Retrieve implements aws.CredentialsProvider.
 func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	v, err := c.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, &credentialsError{err: withoutOutput(err), signIn: c.signIn}
+		e := &credentialsError{err: withoutOutput(err), signIn: c.signIn}
+		if e.none() {
+			e.halfSet = c.halfSet()
+		}
+		return aws.Credentials{}, e
 	}
 	return v, nil
 }
@@ -208,6 +214,8 @@ type credentialsError struct {
 	err    error
 	signIn bool
 	role   string // that could not be assumed, or ""
+	// halfSet is what names credentials although the chain found none, or "".
+	halfSet string
 }
 
 func (e *credentialsError) Error() string {
@@ -221,13 +229,13 @@ func (e *credentialsError) Unwrap() error { return e.err }
 // Is makes "there are none" a fact that callers can ask for without this
 // package.
 func (e *credentialsError) Is(target error) bool {
-	return target == inventory.ErrNoCredentials && e.none()
+	return target == inventory.ErrNoCredentials && e.none() && e.halfSet == ""
 }
 
-// none says that nobody gives credentials: the whole chain was asked, and at its
-// end there is no instance role either. A metadata service that is there and has
-// trouble of its own may have some. A profile that names that service as its
-// source fails in STS, which comes first here.
+// none says that the whole chain was asked for credentials, and at its end there is
+// no instance role either. A metadata service that is there and has trouble of its
+// own may have some. A profile that names that service as its source fails in STS,
+// which comes first here.
 func (e *credentialsError) none() bool {
 	var o *smithy.OperationError
 	if !errors.As(e.err, &o) || o.ServiceID != "ec2imds" {
@@ -253,6 +261,9 @@ func withoutOutput(err error) error {
 }
 
 func (e *credentialsError) reason() string {
+	if e.halfSet != "" {
+		return e.halfSet
+	}
 	if e.none() {
 		// The instance role is the last of the chain; that there is none is
 		// not what the user needs to hear.
@@ -530,6 +541,9 @@ func hint(operation string, class Class, err error) string {
 		if errors.As(err, new(config.AssumeRoleTokenProviderNotSetError)) {
 			return "get temporary credentials for the profile with another tool and put them into AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 		}
+		if c := (*credentialsError)(nil); errors.As(err, &c) && c.halfSet != "" {
+			return mendHint
+		}
 		if a := apiError(err); a != nil {
 			return "check that AWS_PROFILE or AWS_ACCESS_KEY_ID names the right credentials, that the account may use the region, and that the clock is right"
 		}
@@ -559,11 +573,17 @@ func hint(operation string, class Class, err error) string {
 		}
 		return "repeat the command; keywatch never goes on with a part of the keys"
 	}
+	if operation == opLoadConfig {
+		return mendHint
+	}
 	if isServerError(err) {
 		return "repeat the command; https://health.aws.amazon.com shows whether AWS has trouble"
 	}
 	return ""
 }
+
+// mendHint is for credentials that somebody means to give.
+const mendHint = "complete the credentials in the environment, or in the AWS profile and its files, or unset what names them"
 
 func isStacks(operation string) bool {
 	return operation == opDescribeStacks || operation == opListStackResources

@@ -95,6 +95,9 @@ type Options struct {
 	// Progress is told how far the reading of an inventory is, up to ten times
 	// a second and by one goroutine at a time. Nil: nobody is.
 	Progress func(Progress)
+	// Getenv is the environment that the SDK reads, where what it passes over in
+	// silence is found: credentials that are half set. Nil: nobody looks.
+	Getenv func(string) string
 	// Now is the clock that dates the inventory and measures progress.
 	// Required.
 	Now func() time.Time
@@ -176,7 +179,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	cfg.Retryer = o.retryer
 	// The SDK reports every trouble with credentials as plain text; seen
 	// through this wrapper they can be told from the service's own errors.
-	cfg.Credentials = credentials{cfg.Credentials, needsSignIn(cfg.ConfigSources)}
+	cfg.Credentials = credentials{cfg.Credentials, needsSignIn(cfg.ConfigSources), func() string { return halfSet(o.Getenv) }}
 	if o.Role != "" {
 		cfg.Credentials = assume(cfg, o.Role)
 	}

@@ -122,11 +122,12 @@ func (s *Session) listStackResources(ctx context.Context, stack string) ([]place
 			res := places.Resource{
 				LogicalID: aws.ToString(r.LogicalResourceId), PhysicalID: aws.ToString(r.PhysicalResourceId),
 				Type: aws.ToString(r.ResourceType), Status: string(r.ResourceStatus),
+				Changed: aws.ToTime(r.LastUpdatedTimestamp).UTC(),
 			}
 			known, again := seen[res.LogicalID]
 			switch {
-			case res.LogicalID == "" || res.Status == "":
-				return page{}, incomplete("the answer holds a resource without a logical ID or status")
+			case res.LogicalID == "" || res.Status == "" || r.LastUpdatedTimestamp == nil:
+				return page{}, incomplete("the answer holds a resource without a logical ID, status or time of its last change")
 			case again && known != res:
 				return page{}, incomplete("resource %s is listed twice and differs", res.LogicalID)
 			case again:

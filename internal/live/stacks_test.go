@@ -27,7 +27,7 @@ func worldStacks() fakeaws.State {
 		{Name: "CDKToolkit", Resources: []fakeaws.StackResource{{LogicalID: "Bucket", PhysicalID: "b"}}},
 		{Name: "keywatch-alarms-002", Status: "ROLLBACK_COMPLETE", Tags: ours("keywatch"), Resources: []fakeaws.StackResource{{LogicalID: "X"}}},
 		{Name: "keywatch-alarms-001", Status: "UPDATE_COMPLETE", Tags: ours("keywatch"), Resources: []fakeaws.StackResource{
-			{LogicalID: "B", PhysicalID: "alarm b & <c>"},
+			{LogicalID: "B", PhysicalID: "alarm b & <c>", Changed: changed},
 			{LogicalID: "A", PhysicalID: "detector", Type: "AWS::CloudWatch::AnomalyDetector", Status: "UPDATE_COMPLETE"},
 			{LogicalID: "D", PhysicalID: "alarm d", Status: "DELETE_COMPLETE"},
 		}},
@@ -37,18 +37,21 @@ func worldStacks() fakeaws.State {
 	}}
 }
 
+// changed is when one of the resources was last updated, the others made.
+var changed, made = time.Date(2026, 11, 1, 10, 30, 0, 250_000_000, time.UTC), time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
 func wantStacks() []places.Stack {
 	const anAlarm = "AWS::CloudWatch::Alarm"
 	return []places.Stack{
 		{Name: "announced-alarms-001", Status: "REVIEW_IN_PROGRESS", Deployment: "announced"},
-		{Name: "bare-alarms-007", Status: "CREATE_COMPLETE", Resources: []places.Resource{{LogicalID: "A", PhysicalID: "a", Type: anAlarm, Status: "CREATE_COMPLETE"}}},
+		{Name: "bare-alarms-007", Status: "CREATE_COMPLETE", Resources: []places.Resource{{LogicalID: "A", PhysicalID: "a", Type: anAlarm, Status: "CREATE_COMPLETE", Changed: made}}},
 		{Name: "keywatch-alarms-001", Status: "UPDATE_COMPLETE", Deployment: "keywatch", Resources: []places.Resource{
-			{LogicalID: "A", PhysicalID: "detector", Type: "AWS::CloudWatch::AnomalyDetector", Status: "UPDATE_COMPLETE"},
-			{LogicalID: "B", PhysicalID: "alarm b & <c>", Type: anAlarm, Status: "CREATE_COMPLETE"},
-			{LogicalID: "D", PhysicalID: "alarm d", Type: anAlarm, Status: "DELETE_COMPLETE"},
+			{LogicalID: "A", PhysicalID: "detector", Type: "AWS::CloudWatch::AnomalyDetector", Status: "UPDATE_COMPLETE", Changed: made},
+			{LogicalID: "B", PhysicalID: "alarm b & <c>", Type: anAlarm, Status: "CREATE_COMPLETE", Changed: changed},
+			{LogicalID: "D", PhysicalID: "alarm d", Type: anAlarm, Status: "DELETE_COMPLETE", Changed: made},
 		}},
 		{Name: "keywatch-alarms-002", Status: "ROLLBACK_COMPLETE", Deployment: "keywatch"},
-		{Name: "team-b-alarms-001", Status: "UPDATE_IN_PROGRESS", Deployment: "team-b", Resources: []places.Resource{{LogicalID: "C", Type: anAlarm, Status: "CREATE_IN_PROGRESS"}}},
+		{Name: "team-b-alarms-001", Status: "UPDATE_IN_PROGRESS", Deployment: "team-b", Resources: []places.Resource{{LogicalID: "C", Type: anAlarm, Status: "CREATE_IN_PROGRESS", Changed: made}}},
 	}
 }
 
@@ -217,7 +220,11 @@ func TestContradictionsAmongStacks(t *testing.T) {
 		},
 		"a resource without an ID": {
 			state: resources(fakeaws.StackResource{PhysicalID: "a"}),
-			want:  "list resources of stack keywatch-alarms-001" + as + "the answer holds a resource without a logical ID or status",
+			want:  "list resources of stack keywatch-alarms-001" + as + "the answer holds a resource without a logical ID, status or time of its last change",
+		},
+		"a resource of which nobody knows since when": {
+			state: resources(fakeaws.StackResource{LogicalID: "A", PhysicalID: "a", Undated: true}),
+			want:  "list resources of stack keywatch-alarms-001" + as + "the answer holds a resource without a logical ID, status or time of its last change",
 		},
 		"a stack that is deleted meanwhile": {
 			state: gone,

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"keywatch/internal/diag"
 	"keywatch/internal/naming"
@@ -38,6 +39,8 @@ type Stack struct {
 // Resource is one resource of a stack, one that is gone included.
 type Resource struct {
 	LogicalID, PhysicalID, Type, Status string
+	// Changed is when the stack last made, replaced or updated it.
+	Changed time.Time
 }
 
 // Ours says whether a stack may be one of keywatch, under whatever name it was
@@ -77,7 +80,7 @@ func (r Resource) holds() bool {
 // units they hold.
 func Read(stacks []Stack, name, region string) (plan.Places, diag.List) {
 	r := reader{name: naming.Deployment(name), region: region, out: plan.Places{
-		Units: map[string]int{}, Names: map[string]string{}, Twice: map[string][2]string{}, Elsewhere: map[string]plan.Holder{},
+		Units: map[string]int{}, Names: map[string]string{}, Changed: map[string]time.Time{}, Twice: map[string][2]string{}, Elsewhere: map[string]plan.Holder{},
 	}}
 	stacks = slices.Clone(stacks)
 	slices.SortFunc(stacks, func(a, b Stack) int { return cmp.Compare(a.Name, b.Name) })
@@ -165,7 +168,7 @@ func (r *reader) alarms(s *Stack, number int) {
 			r.out.Units[unit] = number
 		}
 		if id.Kind != "" && res.PhysicalID != "" {
-			r.out.Names[res.LogicalID] = res.PhysicalID
+			r.out.Names[res.LogicalID], r.out.Changed[res.LogicalID] = res.PhysicalID, res.Changed
 		}
 	}
 	if len(unknown) > 0 {

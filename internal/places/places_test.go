@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/google/go-cmp/cmp"
@@ -129,7 +130,7 @@ func TestEachStackStatus(t *testing.T) {
 				others = []string{"keywatch-alarms-002"}
 			}
 			if diff := cmp.Diff(plan.Places{Units: in2, Stacks: stacks, Others: others}, got, cmp.FilterPath(func(p cmp.Path) bool {
-				return slices.Contains([]string{"Names", "Twice", "Elsewhere"}, strings.TrimPrefix(p.Last().String(), "."))
+				return slices.Contains([]string{"Names", "Changed", "Twice", "Elsewhere"}, strings.TrimPrefix(p.Last().String(), "."))
 			}, cmp.Ignore())); diff != "" {
 				t.Errorf("places (-want +got):\n%s", diff)
 			}
@@ -207,8 +208,10 @@ func TestNoStacksIsAFirstDeploy(t *testing.T) {
 
 func TestPlacesOfADeployment(t *testing.T) {
 	sum, sumName := name.Alarm(key(2), []spec.Operation{"Decrypt", "Encrypt"}, spec.KindThreshold, "burst")
+	young, then := alarm(1, "Encrypt"), time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	young.Changed = then
 	stacks := []places.Stack{
-		stack(12, "UPDATE_COMPLETE", alarm(1, "Encrypt"), detector(1, "Encrypt")),
+		stack(12, "UPDATE_COMPLETE", young, detector(1, "Encrypt")),
 		stack(2, "UPDATE_COMPLETE", placeholder),
 		stack(1, "CREATE_COMPLETE", alarm(1, "Decrypt"), detector(1, "Decrypt"), places.Resource{LogicalID: sum, PhysicalID: sumName, Type: "AWS::CloudWatch::Alarm", Status: "UPDATE_COMPLETE"}),
 		{Name: "keywatch-dashboard", Status: "CREATE_COMPLETE", Deployment: "keywatch", Resources: []places.Resource{{LogicalID: "Dashboard", PhysicalID: "keywatch-eu-west-1", Type: "AWS::CloudWatch::Dashboard", Status: "CREATE_COMPLETE"}}},
@@ -220,7 +223,8 @@ func TestPlacesOfADeployment(t *testing.T) {
 			alarm(1, "Decrypt").LogicalID: "keywatch - 444444444444 Decrypt anomaly", alarm(1, "Encrypt").LogicalID: "keywatch - 444444444444 Encrypt anomaly",
 			sum: "keywatch - 444444444444 Decrypt+Encrypt threshold burst",
 		},
-		Twice: map[string][2]string{}, Elsewhere: map[string]plan.Holder{},
+		Changed: map[string]time.Time{young.LogicalID: then, alarm(1, "Decrypt").LogicalID: {}, sum: {}},
+		Twice:   map[string][2]string{}, Elsewhere: map[string]plan.Holder{},
 		Others: []string{"keywatch-dashboard"},
 	}
 	got, problems := read(stacks...)

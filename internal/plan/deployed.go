@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"keywatch/internal/diag"
+	"keywatch/internal/naming"
 	"keywatch/internal/rules"
 )
 
@@ -22,6 +24,13 @@ type Removal struct {
 // Rename is a deployed alarm that gets another name. CloudFormation replaces
 // it: the name is create-only.
 type Rename struct{ From, To string }
+
+// Loss is a deployed alarm that the plan does not make any more.
+type Loss struct {
+	Unit, Name string
+	// Changed is when CloudFormation last made or changed it.
+	Changed time.Time
+}
 
 // A deploy may take all alarms from a few keys, or from a small part of them,
 // without being asked: that is the daily coming and going of keys. More at once
@@ -81,7 +90,7 @@ func (b *builder) checkHolders() {
 	}
 }
 
-// findRenames counts the alarms that are new, that go, and that get another
+// findRenames finds the alarms that are new, that go, and that get another
 // name, if it is known which there are.
 func (b *builder) findRenames() {
 	p, names := b.plan, b.there().Names
@@ -89,24 +98,27 @@ func (b *builder) findRenames() {
 		return
 	}
 	p.Compared = true
-	kept := 0
+	gone := maps.Clone(names)
 	for i := range p.Keys {
 		for _, u := range p.Keys[i].Units {
 			for _, a := range u.Alarms {
 				name, there := names[a.ID]
+				delete(gone, a.ID)
 				switch {
 				case !there:
 					p.Totals.Added++
 				case name != a.Name:
 					p.Renames = append(p.Renames, Rename{From: name, To: a.Name})
-					fallthrough
-				default:
-					kept++
 				}
 			}
 		}
 	}
-	p.Totals.Removed = len(names) - kept
+	for id, name := range gone {
+		deployed, _ := naming.ParseLogicalID(id)
+		p.Losses = append(p.Losses, Loss{Unit: deployed.Unit(), Name: name, Changed: b.there().Changed[id]})
+	}
+	p.Totals.Removed = len(p.Losses)
+	slices.SortFunc(p.Losses, func(a, b Loss) int { return cmp.Or(cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Name, b.Name)) })
 	slices.SortFunc(p.Renames, func(a, b Rename) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
 }
 
@@ -129,8 +141,12 @@ func (b *builder) findRemovals() {
 			p.Removals = append(p.Removals, Removal{KeyARN: k.ARN, Units: units, Reason: k.Decision.Reason})
 		}
 	}
+	reason := "the account has no such key any more"
+	if b.options.Frozen { // of the account the file says nothing
+		reason = "the snapshot has no such key"
+	}
 	for id, units := range gone {
-		p.Removals = append(p.Removals, Removal{KeyARN: b.keyARN(id), Units: units, Reason: "the account has no such key any more"})
+		p.Removals = append(p.Removals, Removal{KeyARN: b.keyARN(id), Units: units, Reason: reason})
 	}
 	slices.SortFunc(p.Removals, func(a, b Removal) int { return cmp.Compare(a.KeyARN, b.KeyARN) })
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -109,6 +110,42 @@ func TestMassRemovalText(t *testing.T) {
 	}
 	if p.Totals.Removed != 20 || p.Totals.Added != 0 {
 		t.Errorf("totals %+v", p.Totals)
+	}
+	// A file says nothing of the account.
+	p = plan.Build(load(t, teams), account(keys...), plan.Options{Places: places, Frozen: true})
+	if got := coded(p.Problems, "mass-removal"); len(got) != 1 || !strings.Contains(got[0], "2 because the snapshot has no such key, ") || strings.Contains(got[0], "has no such key any more") {
+		t.Errorf("from a snapshot: %q", got)
+	}
+}
+
+// Each alarm that goes is named, with its unit and since when it is as it is, one that
+// shares its unit with an alarm that stays included.
+func TestLosses(t *testing.T) {
+	const rule = "version: 1\nrules:\n  - {name: all, match: {tag: team, exists: true}, operations: [Decrypt]%s}\n"
+	wide := load(t, fmt.Sprintf(rule, ", thresholds: [{id: burst, operations: [Decrypt], above: 9}]"))
+	keys := ofTeams(2)
+	there := deployed(plan.Build(wide, account(keys...), plan.Options{}))
+	then := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	there.Changed = map[string]time.Time{}
+	for id := range there.Names {
+		there.Changed[id] = then
+	}
+	if p := plan.Build(wide, account(keys...), plan.Options{Places: there}); len(p.Losses) > 0 {
+		t.Errorf("nothing goes, but %+v", p.Losses)
+	}
+	keys[1].Tags = nil
+	p := plan.Build(load(t, fmt.Sprintf(rule, "")), account(keys...), plan.Options{Places: there})
+	name := func(n int, kind string) string {
+		id := key(n).ID
+		return "keywatch - " + id[len(id)-12:] + " Decrypt " + kind
+	}
+	want := []plan.Loss{
+		{Unit: key(1).ID + "/Decrypt", Name: name(1, "threshold burst"), Changed: then},
+		{Unit: key(2).ID + "/Decrypt", Name: name(2, "anomaly"), Changed: then},
+		{Unit: key(2).ID + "/Decrypt", Name: name(2, "threshold burst"), Changed: then},
+	}
+	if diff := cmp.Diff(want, p.Losses); diff != "" || p.Totals.Removed != 3 {
+		t.Errorf("%d removed, losses (-want +got):\n%s", p.Totals.Removed, diff)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"keywatch/internal/diag"
 )
@@ -20,6 +21,8 @@ type Places struct {
 	// Names are the AlarmNames of the deployed alarms, by logical ID; nil if
 	// only the units are known.
 	Names map[string]string
+	// Changed says when CloudFormation last made or changed each of Names.
+	Changed map[string]time.Time
 	// Twice are the units that two stacks hold, with the names of both; Elsewhere
 	// those that another deployment holds. Neither may be declared.
 	Twice     map[string][2]string

@@ -27,6 +27,8 @@ type Options struct {
 	// Deployed is what is deployed, if that is known apart from Places; nil: they
 	// are taken for it. It is what the guards look at.
 	Deployed *Places
+	// Frozen says that the keys are those of a snapshot, not of the account now.
+	Frozen bool
 	// AllowRemoval is the number of keys that may lose their alarms, when it is
 	// so many that somebody has to confirm it; 0 when nobody has.
 	AllowRemoval int
@@ -53,9 +55,10 @@ type Plan struct {
 	// Exceptions are those of the config that are for this account and region.
 	Exceptions []Exception
 	// Removals are the keys whose deployed alarms all go, Renames the deployed
-	// alarms that get another name. Both are sorted.
+	// alarms that get another name, and Losses those that go. All are sorted.
 	Removals []Removal
 	Renames  []Rename
+	Losses   []Loss
 	// MassRemoval says that the removals are so many that somebody has to confirm
 	// their number, or has.
 	MassRemoval bool
@@ -119,7 +122,7 @@ type Totals struct {
 	Deployed  int
 	Alarms    int
 	Added     int // alarms that are not deployed yet
-	Removed   int // deployed alarms that go
+	Removed   int // deployed alarms that go: the Losses
 	Detectors int
 	Stacks    int // alarm stacks
 	Dashboard int // 0 or 1

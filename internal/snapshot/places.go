@@ -109,6 +109,37 @@ func Unknown(file string, known, deployed plan.Places, stackName func(int) strin
 	return l
 }
 
+// Behind is the problem of a snapshot that is older than deployed alarms which the
+// plan from it does not make: whoever deployed them knew more than this file.
+// Units that the snapshot does not know at all are those of [Unknown].
+func Behind(s *Snapshot, losses []plan.Loss) diag.List {
+	var alarms []string
+	keys := map[string]bool{}
+	for _, lost := range losses {
+		if _, known := s.Places.Units[lost.Unit]; known && lost.Changed.After(s.Inventory.ReadAt) {
+			key, _, _ := strings.Cut(lost.Unit, "/")
+			alarms, keys[key] = append(alarms, lost.Name), true
+		}
+	}
+	var l diag.List
+	if len(alarms) > 0 {
+		were := "were"
+		if len(alarms) == 1 {
+			were = "was"
+		}
+		l.Add(diag.Pos{File: s.File}, "snapshot-behind", "%s of %s %s deployed after this snapshot was read (%s) and would go: %s; the file is older than the deployment (a revert, an old branch, another pipeline), or rules changed since: `keywatch snapshot` reads the account again",
+			amount(len(alarms), "alarm"), amount(len(keys), "key"), were, stamp(s.Inventory.ReadAt), firstOf(alarms))
+	}
+	return l
+}
+
+func amount(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // firstStack is made whether or not it holds anything; see plan.Place.
 const firstStack = 1
 

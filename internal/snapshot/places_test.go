@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -172,6 +173,44 @@ func TestUnknown(t *testing.T) {
 	// The first stack is there from the first deploy on, whatever it holds.
 	if l := snapshot.Unknown("f.json", plan.Places{}, plan.Places{Stacks: []int{1}}, stackName); len(l) > 0 {
 		t.Error(l)
+	}
+}
+
+// What is younger than the file and would go is a problem, be it one alarm of a unit
+// that stays; what is as old, or that Unknown names, is none.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	s := of()
+	s.File = "f.json"
+	s.Places.Units = map[string]int{"a/x": 1, "a/y": 1, "b/x": 1}
+	after := readAt.Add(time.Nanosecond)
+	lost := func(unit, name string, changed time.Time) plan.Loss {
+		return plan.Loss{Unit: unit, Name: name, Changed: changed}
+	}
+	tests := map[string]struct {
+		losses []plan.Loss
+		want   string
+	}{
+		"nothing goes":             {},
+		"older, or of that moment": {losses: []plan.Loss{lost("a/x", "one", readAt.Add(-time.Hour)), lost("a/y", "two", readAt), lost("b/x", "three", time.Time{})}},
+		"no such unit in the file": {losses: []plan.Loss{lost("c/x", "one", after)}},
+		"one":                      {[]plan.Loss{lost("a/x", "one", after), lost("a/y", "two", readAt)}, "1 alarm of 1 key was deployed after this snapshot was read (2026-11-22T10:30:00Z) and would go: one; "},
+		"several of two keys": {
+			[]plan.Loss{lost("a/x", "one", after), lost("a/x", "two", after), lost("a/y", "three", after), lost("b/x", "four", after), lost("c/x", "five", after)},
+			"4 alarms of 2 keys were deployed after this snapshot was read (2026-11-22T10:30:00Z) and would go: one, two, three and 1 more; ",
+		},
+	}
+	for name, tt := range tests {
+		l := snapshot.Behind(&s, tt.losses)
+		if tt.want == "" {
+			if len(l) > 0 {
+				t.Errorf("%s: %v", name, l)
+			}
+			continue
+		}
+		if len(l) != 1 || l[0].Code != "snapshot-behind" || l.Err() == nil || !strings.HasPrefix(l[0].String(), "f.json: "+tt.want) || !strings.Contains(l[0].Message, "`keywatch snapshot`") {
+			t.Errorf("%s: %v, want %q", name, l, tt.want)
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func keywatch() {
 }
 
 func open(ctx context.Context, t cli.Target) (cli.Source, error) {
-	return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Notice: t.Notice, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
+	return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Notice: t.Notice, Getenv: os.Getenv, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
 }
 
 // later is the clock that a snapshot's age is judged by: it is $LATER ahead.

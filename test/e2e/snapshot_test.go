@@ -183,7 +183,7 @@ func TestASnapshotIsTheSameEverywhere(t *testing.T) {
 }
 
 // An old file, or a slip in a rule, ends a deploy from a snapshot before it writes
-// anything; the newest file goes on.
+// anything; a refreshed file goes on.
 func TestAnOldSnapshotRemovesNothing(t *testing.T) {
 	w := newWorld(t, binary(t, "keywatch", "."))
 	file := filepath.Join(w.dir, "prod.json")
@@ -205,26 +205,100 @@ func TestAnOldSnapshotRemovesNothing(t *testing.T) {
 
 	w.create(refund(1))
 	w.create(refund(2))
-	newest := refresh()
+	refresh()
 	w.cdk("deploy", "--all")
 	deployed := w.read()
 	w.check(deployed)
 
-	put := func(data []byte) {
-		t.Helper()
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(file, old, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	put(old)
 	w.refuses(deployed, "snapshot-places", "name: demo", "name: demo", "does not know 10 of the ", "older than what is deployed")
-	put(newest)
+	refresh() // read after the deploy, it may remove alarms, which the guard counts
 	w.refuses(deployed, "mass-removal", "in: [payments, ledger]", "in: [payment, ledgers]", "keys with deployed alarms would lose them all", "-c keywatch:allowRemoval=9;")
 	w.editConfig("in: [payment, ledgers]", "in: [payments, ledger]")
 	w.cdk("deploy", "--all")
 	again := w.read()
 	w.check(again)
 	w.unmoved(deployed, again, w.watched()...)
+}
+
+// A revert to a file that knows every unit: a key was out of scope when it was
+// read, and has come back and been deployed since. And rules of a branch that do not
+// know one of two alarms on an operation. Each ends a deploy before it writes
+// anything; a refreshed file goes on.
+func TestARevertRemovesNothing(t *testing.T) {
+	w := newWorld(t, binary(t, "keywatch", "."))
+	file := filepath.Join(w.dir, "prod.json")
+	w.editConfig("name: demo", "name: demo\ninventory: {source: snapshot, path: "+file+", compare: always}")
+	refresh := func() []byte {
+		t.Helper()
+		if out, err := w.run(w.app, "snapshot", "--config", w.config); err != nil {
+			t.Fatalf("snapshot: %v\n%s", err, out)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	refresh()
+	w.cdk("deploy", "--all")
+
+	mac := *w.keys["ledger-mac"]
+	w.retag("ledger-mac", "team", "search")
+	w.keys["ledger-mac"].drop()
+	second := refresh()
+	alarms := len(mac.Anomaly) + len(mac.Static)
+	if out := w.cdk("deploy", "--all"); alarms == 0 || !strings.Contains(out, fmt.Sprintf(", %d alarms removed", alarms)) {
+		t.Errorf("synth does not say that %d alarms go:\n%s", alarms, out)
+	}
+	w.check(w.read())
+	if out, err := w.run(w.app, "snapshot", "--check", "--config", w.config); err != nil {
+		t.Errorf("the gate after a deploy that removed alarms: %v\n%s", err, out)
+	}
+
+	w.retag("ledger-mac", "team", mac.Tags["team"])
+	*w.keys["ledger-mac"] = mac
+	newest := refresh()
+	w.cdk("deploy", "--all")
+	deployed := w.read()
+	w.check(deployed)
+
+	if err := os.WriteFile(file, second, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.refuses(deployed, "snapshot-behind", "name: demo", "name: demo", fmt.Sprintf("%d alarms of 1 key were deployed after this snapshot was read (", alarms), " ledger-mac ")
+	if err := os.WriteFile(file, newest, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The alarms were made by the first deploy, and the newest file was read after it.
+	w.editConfig("tag: data-class", "tag: data-klass")
+	if out, err := w.run(w.app, "plan", "--config", w.config); err != nil || !strings.Contains(out, " removed, ") {
+		t.Errorf("a rule that drops alarms older than the file: %v\n%s", err, out)
+	}
+	w.editConfig("tag: data-klass", "tag: data-class")
+	w.editConfig("id: pci, operations: [Decrypt]", "id: pan, operations: [Decrypt]")
+	w.cdk("deploy", "--all") // the alarms are younger now
+	renamed := w.read()
+	w.refuses(renamed, "snapshot-behind", "id: pan, operations: [Decrypt]", "id: pci, operations: [Decrypt]", " Decrypt threshold pan", "or rules changed since")
+	if refresh(); !strings.Contains(w.cdk("deploy", "--all"), " removed") {
+		t.Error("synth does not say that the alarms of the other rule go")
+	}
+	w.check(w.read())
+
+	// `--profile` gives the CDK CLI credentials that the app does not see.
+	profiles := filepath.Join(w.dir, "aws-config")
+	if err := os.WriteFile(profiles, []byte("[profile deployer]\naws_access_key_id = test\naws_secret_access_key = test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.env = []string{"AWS_CONFIG_FILE=" + profiles, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_EC2_METADATA_DISABLED=true"}
+	out, err := w.tryCDK("synth", "--quiet", "--profile", "deployer", "-c", "keywatch:inventory.compare=auto")
+	if want := "the CDK CLI has credentials of " + account + " (CDK_DEFAULT_ACCOUNT), but the app that it runs has none: "; err == nil || !strings.Contains(out, want) || !strings.Contains(out, "AWS_PROFILE=NAME npx cdk") {
+		t.Errorf("cdk synth --profile does not say %q (%v):\n%s", want, err, out)
+	}
+	w.env = append(w.env, "AWS_PROFILE=deployer")
+	w.cdk("synth", "--quiet")
 }
 
 // The CDK CLI takes a snapshot too, without credentials and network.
@@ -255,6 +329,11 @@ func TestCDKSynthFromASnapshotOffline(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
+	}
+	// A half of the credentials is no "none".
+	half, err := offline(t, dir, []string{"HOME=" + dir, "AWS_EC2_METADATA_DISABLED=true", "AWS_ACCESS_KEY_ID=A"}, app, "--config", config)
+	if err == nil || !strings.Contains(half, "AWS_ACCESS_KEY_ID is set without a whole AWS_SECRET_ACCESS_KEY beside it") {
+		t.Errorf("half of the credentials (%v):\n%s", err, half)
 	}
 	out, err := offline(t, dir, []string{"HOME=" + dir, "CDK_DISABLE_CLI_TELEMETRY=true", "AWS_EC2_METADATA_DISABLED=true"},
 		filepath.Join(root, "node_modules", ".bin", "cdk"), "synth", "--quiet", "--app", app, "--output", filepath.Join(dir, "cdk.out"), "-c", "keywatch:config="+config, "--ci")

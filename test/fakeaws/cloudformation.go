@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Stack is one CloudFormation stack.
@@ -23,7 +24,13 @@ type StackResource struct {
 	LogicalID, PhysicalID string
 	Type                  string // default AWS::CloudWatch::Alarm
 	Status                string // default CREATE_COMPLETE
+	// Changed is its LastUpdatedTimestamp; by default when the stack was created.
+	Changed time.Time
+	Undated bool // the answer lacks it, as none of AWS does
 }
+
+// created is when each stack was.
+var created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // cloudformation answers what only reads; there is nothing to write to, see
 // others.
@@ -62,8 +69,8 @@ func (s *Server) describeStacks(req *request, f Fault) answer {
 		for _, t := range st.Tags {
 			fmt.Fprintf(&tags, "<member><Key>%s</Key><Value>%s</Value></member>", escape(t.Key), escape(t.Value))
 		}
-		return fmt.Sprintf("<StackId>%s</StackId><StackName>%s</StackName><StackStatus>%s</StackStatus><CreationTime>2026-01-02T03:04:05Z</CreationTime><Tags>%s</Tags>",
-			escape(s.stackID(st)), escape(st.Name), cmp.Or(st.Status, "CREATE_COMPLETE"), tags.String())
+		return fmt.Sprintf("<StackId>%s</StackId><StackName>%s</StackName><StackStatus>%s</StackStatus><CreationTime>%s</CreationTime><Tags>%s</Tags>",
+			escape(s.stackID(st)), escape(st.Name), cmp.Or(st.Status, "CREATE_COMPLETE"), created.Format(time.RFC3339), tags.String())
 	})
 }
 
@@ -77,8 +84,11 @@ func (s *Server) listStackResources(req *request, f Fault) answer {
 		return badToken()
 	}
 	return xmlPage(b, "StackResourceSummaries", func(r StackResource) string {
-		out := fmt.Sprintf("<LogicalResourceId>%s</LogicalResourceId><ResourceType>%s</ResourceType><ResourceStatus>%s</ResourceStatus><LastUpdatedTimestamp>2026-01-02T03:04:05Z</LastUpdatedTimestamp>",
+		out := fmt.Sprintf("<LogicalResourceId>%s</LogicalResourceId><ResourceType>%s</ResourceType><ResourceStatus>%s</ResourceStatus>",
 			escape(r.LogicalID), cmp.Or(r.Type, "AWS::CloudWatch::Alarm"), cmp.Or(r.Status, "CREATE_COMPLETE"))
+		if !r.Undated {
+			out += "<LastUpdatedTimestamp>" + cmp.Or(r.Changed, created).Format(time.RFC3339Nano) + "</LastUpdatedTimestamp>"
+		}
 		if r.PhysicalID != "" {
 			out += "<PhysicalResourceId>" + escape(r.PhysicalID) + "</PhysicalResourceId>"
 		}

@@ -204,6 +204,12 @@ class StackCase(unittest.TestCase):
         found = [item for page in pages for item in page["StackResourceSummaries"]]
         return {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in found}
 
+    def changed(self, stack_id: str) -> dict[str, Any]:
+        """When each logical ID was last made or changed."""
+        pages = self.cfn.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+        found = [item for page in pages for item in page["StackResourceSummaries"]]
+        return {item["LogicalResourceId"]: item["LastUpdatedTimestamp"] for item in found}
+
     def alarms(self, region: str = REGION) -> dict[str, dict[str, Any]]:
         pages = client("cloudwatch", region).get_paginator("describe_alarms").paginate()
         return {a["AlarmName"]: a for page in pages for a in page["MetricAlarms"]}

@@ -57,6 +57,29 @@ class Alarms(StackCase):
         self.assertEqual({"A": name}, self.physical(stack_id))
         self.assertNotIn("DELETE_COMPLETE", [e[1] for e in self.events(stack_id)])
 
+    def test_each_resource_says_when_it_changed(self) -> None:
+        stays, wider, renamed = anomaly("stays"), anomaly("wider", band="2"), static()
+        same, old = {"Same": alarm(stays)}, {"Old": alarm(static())}
+        first = {**same, **old, "Wider": alarm(wider), "Renamed": alarm(renamed)}
+        stack_id = self.created(first)
+        made = self.changed(stack_id)
+        created = self.cfn.describe_stacks(StackName=stack_id)["Stacks"][0]["CreationTime"]
+        self.assertTrue(all(created <= moment for moment in made.values()), made)
+        second = {
+            **same,
+            "Wider": alarm(anomaly("wider", band="3", AlarmName=wider["AlarmName"])),
+            "Renamed": alarm({**renamed, "AlarmName": unique("renamed")}),
+            "New": alarm(static()),
+        }
+        self.updated(stack_id, second)
+        now = self.changed(stack_id)
+        self.assertEqual(second.keys(), now.keys())
+        self.assertEqual(made["Same"], now["Same"])
+        begun = self.cfn.describe_stacks(StackName=stack_id)["Stacks"][0]["LastUpdatedTime"]
+        self.assertGreater(begun, max(made.values()))
+        for name in ("Wider", "Renamed", "New"):
+            self.assertGreaterEqual(now[name], begun, name)
+
     def test_a_property_that_goes_is_gone(self) -> None:
         mine = static(AlarmDescription="d", TreatMissingData="ignore")
         stack_id = self.created({"A": alarm(mine)})

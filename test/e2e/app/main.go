@@ -35,7 +35,7 @@ func main() {
 		Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, ReadFile: os.ReadFile,
 		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
-			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Now: time.Now})
+			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Getenv: os.Getenv, Now: time.Now})
 		},
 		Hint: live.Hint,
 		Synth: func(ctx context.Context, deployments []spec.Deployment, dir string) error {
