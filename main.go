@@ -33,6 +33,9 @@ func main() {
 		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
 			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Now: time.Now})
 		},
+		Witness: func(ctx context.Context, t cli.Target) (cli.Witness, error) {
+			return live.Open(ctx, live.Options{Region: t.Region, Notice: t.Notice, Now: time.Now})
+		},
 		Hint:    live.Hint,
 		Actions: live.Actions,
 		Synth: func(ctx context.Context, deployments []spec.Deployment, dir string) error {
