@@ -207,9 +207,9 @@ func Build(in Input) (*Report, error) {
 			fmt.Sprintf("%s: %d days after the billing period", t.deadlineByDays(in.Month).Format(time.DateOnly), t.ClaimDays.Value),
 			fmt.Sprintf("%s: the end of billing cycle %d after the month", t.deadlineByCycles(in.Month).Format(time.DateOnly), t.ClaimCycles.Value),
 		},
-		Keys: in.Keys, MoreKeys: in.MoreKeys,
-		Failed: in.Failed, MoreFailed: in.MoreFailed, Health: []Event{},
-		Sources: in.Sources, Files: in.Files, Skipped: in.Skipped,
+		Keys: listed(in.Keys), MoreKeys: in.MoreKeys, Below: []Bad{},
+		Failed: listed(in.Failed), MoreFailed: in.MoreFailed, Health: []Event{},
+		Sources: listed(in.Sources), Files: listed(in.Files), Skipped: in.Skipped,
 		Malformed: in.Malformed, Disagreed: in.Disagreed,
 		in: in, terms: t,
 	}
@@ -248,6 +248,9 @@ func Build(in Input) (*Report, error) {
 	r.Missing = r.missing()
 	return r, nil
 }
+
+// listed is a list that JSON writes as one, be it empty.
+func listed[T any](list []T) []T { return append([]T{}, list...) }
 
 // withKept takes the number of requests of an interval from CloudWatch where that
 // says more than the logs: neither counts a request that nobody made, and too small
