@@ -80,8 +80,9 @@ exactly. ` + sla.Estimate + `
 
 Logs are streamed, gzip or not. A request in several of them counts once. What is
 missing is said first; --strict makes it exit status 1.`,
-		Example: `  keywatch sla report --month 2026-10 --account 111122223333 --region eu-west-1 \
-    --cloudtrail AWSLogs --requests app.jsonl.gz --charges 1234.56 --strict`,
+		Example: `  keywatch sla report --month 2026-10 --account 111122223333 \
+    --region eu-west-1 --cloudtrail AWSLogs --requests app.jsonl.gz \
+    --evidence evidence --charges 1234.56 --strict`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains(formats, j.format) {
@@ -121,8 +122,9 @@ of every file and input. The same logs give the same bytes. Nothing is sent.
 
 A folder that is there is replaced only if it is an unchanged claim of the same
 account, region and month. With --strict nothing is written while a piece is missing.`,
-		Example: `  keywatch sla claim --month 2026-10 --account 111122223333 --region eu-west-1 \
-    --cloudtrail AWSLogs --requests app.jsonl.gz --charges 1234.56 -o claim-2026-10`,
+		Example: `  keywatch sla claim --month 2026-10 --account 111122223333 \
+    --region eu-west-1 --cloudtrail AWSLogs --requests app.jsonl.gz \
+    --evidence evidence --charges 1234.56 -o claims/2026-10`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := w.judgeMonth(cmd.Context(), &j, true)
@@ -204,7 +206,8 @@ func (w *World) slaTermsCommand() *cobra.Command {
 		Long: `Print every version of the KMS service level agreement that keywatch knows. Each term
 is marked: read (in the words of the source) or assumed (a person should read the live
 page before a claim rests on it).`,
-		Args: cobra.NoArgs,
+		Example: "  keywatch sla terms",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			var b bytes.Buffer
 			switch format {
@@ -294,18 +297,15 @@ const margin = 24 * time.Hour
 
 // readLogGroups reads log groups to their end, or it is an error.
 func (w *World) readLogGroups(ctx context.Context, j *judging, m sla.Month, r *slalog.Reader) error {
-	if len(j.logGroups) == 0 {
-		return nil
-	}
-	// Whose log group it is nobody asks: that of an organization's trail is another
-	// account's.
-	s, _, err := w.witness(ctx, "", j.region, "")
-	if err != nil {
-		return err
-	}
 	groups := slices.Clone(j.logGroups)
 	slices.Sort(groups)
 	for _, group := range slices.Compact(groups) {
+		// Whose log group it is nobody asks: that of an organization's trail is another
+		// account's.
+		s, _, err := w.witness(ctx, "", regionOf(group, j.region), "")
+		if err != nil {
+			return err
+		}
 		from, to := io.Pipe()
 		read := make(chan error, 1)
 		go func() {
@@ -313,7 +313,7 @@ func (w *World) readLogGroups(ctx context.Context, j *judging, m sla.Month, r *s
 			to.CloseWithError(err)
 			read <- err
 		}()
-		err := r.CloudTrail("log group "+group, from)
+		err = r.CloudTrail("log group "+group, from)
 		from.CloseWithError(err) // ends the reading, if it still goes on
 		if failed := <-read; failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
 			err = failed // without the name that the reader put before it
@@ -323,6 +323,15 @@ func (w *World) readLogGroups(ctx context.Context, j *judging, m sla.Month, r *s
 		}
 	}
 	return nil
+}
+
+// regionOf is where a log group is: an ARN says so. A trail of several regions has
+// its log group in one of them.
+func regionOf(group, region string) string {
+	if parts := strings.Split(group, ":"); parts[0] == "arn" && len(parts) > 3 {
+		return parts[3]
+	}
+	return region
 }
 
 // readKept takes the numbers that were collected of the month.

@@ -234,6 +234,20 @@ func TestALogGroupIsReadToItsEnd(t *testing.T) {
 	}
 }
 
+// A trail of several regions has its log group in one of them: an ARN says where.
+func TestALogGroupIsReadWhereItIs(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	var asked []string
+	d.Witness = func(_ context.Context, t Target) (Witness, error) {
+		asked = append(asked, t.Region)
+		return b, nil
+	}
+	if _, status := d.run(octoberOf("report", "--log-group", "arn:aws:logs:us-east-1:444455556666:log-group:trail:*")...); status != ExitOK || strings.Join(asked, " ") != "us-east-1 eu-west-1" {
+		t.Errorf("status %d, asked %v: %s", status, asked, d.stderr.String())
+	}
+}
+
 type cutOff struct{ *bench }
 
 func (c cutOff) LogEvents(ctx context.Context, group string, begin, end time.Time, to io.Writer) error {

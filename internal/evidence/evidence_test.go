@@ -133,7 +133,8 @@ func TestGaps(t *testing.T) {
 	for _, n := range []int{2, 3, 5} {
 		counts = append(counts, successes(n, 1), Count{at(n), Calls, nil})
 	}
-	add(t, f, append(counts, successes(6, 1))...) // of 6 the calls are missing
+	// Of 6 the calls are missing, of 7 the successes.
+	add(t, f, append(counts, successes(6, 1), Count{at(7), Calls, nil})...)
 	var got []string
 	for _, g := range f.Gaps(at(1), at(8)) {
 		got = append(got, g.String())

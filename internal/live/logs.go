@@ -27,7 +27,7 @@ func (s *Session) LogEvents(ctx context.Context, group string, begin, end time.T
 		EndTime:   aws.Int64(end.UnixMilli() - 1), // which counts as within
 	}
 	if strings.HasPrefix(group, "arn:") {
-		in.LogGroupIdentifier = &group
+		in.LogGroupIdentifier = aws.String(strings.TrimSuffix(group, ":*")) // as the console shows it
 	} else {
 		in.LogGroupName = &group
 	}

@@ -1,8 +1,10 @@
 package live
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"keywatch/internal/sla"
 	"keywatch/test/fakeaws"
@@ -40,6 +42,7 @@ func TestOpenCase(t *testing.T) {
 		opened.IssueType != "customer-service" || string(opened.Files["claim.md"]) != "x" {
 		t.Errorf("opened %+v", opened)
 	}
+	srv.Update(func(s *fakeaws.State) { s.Cases[2].Resolved = true })
 	if found, err := s.SupportCase(t.Context(), testCase.Subject); found != id || err != nil {
 		t.Errorf("found %q, %v; want %s", found, err, id)
 	}
@@ -69,6 +72,17 @@ func TestNobodyKnowsWhetherTheCaseWasOpened(t *testing.T) {
 		if n := srv.Count(opCreateCase); n != 1 || len(srv.Cases()) != want.cases {
 			t.Errorf("%d: %d requests, %d cases; want one request and %d", kind, n, len(srv.Cases()), want.cases)
 		}
+	}
+}
+
+// Whoever is interrupted while AWS is asked does not know either.
+func TestInterruptedWhileTheCaseIsOpened(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	srv := fakeaws.Start(t, fakeaws.State{})
+	srv.Fail(fakeaws.Fault{Operation: opCreateCase, Kind: fakeaws.Slow, Delay: time.Hour, Change: func(*fakeaws.State) { cancel() }})
+	if _, err := session(t, srv, quick()).OpenCase(ctx, testCase, "billing", "other", ""); !errors.Is(err, sla.ErrUnsure) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -44,12 +44,12 @@ func (s *Session) Usage(ctx context.Context, begin, end time.Time) ([]evidence.C
 	}
 	for _, op := range keyOperations() {
 		query := fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", KeyArn, Operation) WHERE Operation = '%s'`, evidence.Successes, spec.Namespace, op)
-		if err := s.metric(ctx, query, begin, end, func(string) (string, error) { return op, nil }, sums[evidence.Successes]); err != nil {
+		if err := s.metric(ctx, query, begin, end, end.Sub(begin), func(string) (string, error) { return op, nil }, sums[evidence.Successes]); err != nil {
 			return nil, err
 		}
 	}
 	search := `SEARCH('{AWS/Usage,Class,Resource,Service,Type} MetricName="CallCount" Service="KMS" Type="API" Class="None"', 'Sum', 300)`
-	if err := s.metric(ctx, search, begin, end, callName, sums[evidence.Calls]); err != nil {
+	if err := s.metric(ctx, search, begin, end, searchWindow, callName, sums[evidence.Calls]); err != nil {
 		return nil, err
 	}
 	var out []evidence.Count
@@ -86,15 +86,15 @@ func callName(label string) (string, error) {
 	return label, nil
 }
 
-// usageWindow keeps an answer of many series below the 100,800 datapoints that one
+// searchWindow keeps an answer of many series below the 100,800 datapoints that one
 // may have ("GetMetricData", CloudWatch API Reference).
-const usageWindow = 24 * time.Hour
+const searchWindow = 24 * time.Hour
 
-// metric adds up the datapoints of an expression: to the sums by time, under the
-// name that the label of each series has.
-func (s *Session) metric(ctx context.Context, expression string, begin, end time.Time, name func(label string) (string, error), sums map[int64]map[string]int64) error {
-	for from := begin; from.Before(end); from = from.Add(usageWindow) {
-		to := from.Add(usageWindow)
+// metric adds up the datapoints of an expression, asked for a window at a time: to
+// the sums by time, under the name that the label of each series has.
+func (s *Session) metric(ctx context.Context, expression string, begin, end time.Time, window time.Duration, name func(label string) (string, error), sums map[int64]map[string]int64) error {
+	for from := begin; from.Before(end); from = from.Add(window) {
+		to := from.Add(window)
 		if to.After(end) {
 			to = end
 		}

@@ -27,6 +27,7 @@ func used() fakeaws.State {
 		Calls: []fakeaws.Calls{
 			{At: october, Resource: "CryptographicOperationsSymmetric", Count: 12},
 			{At: october, Resource: "DescribeKey", Count: 5},
+			{At: october.Add(24 * time.Hour), Resource: "DescribeKey", Count: 6},
 		},
 	}
 }
@@ -68,9 +69,14 @@ func TestUsage(t *testing.T) {
 			"01T00:00 SuccessfulRequest": "map[Decrypt:7 Sign:1]",
 			"02T00:00 SuccessfulRequest": "map[Decrypt:9]",
 			"01T00:00 CallCount":         "map[CryptographicOperationsSymmetric:12 DescribeKey:5]",
+			"02T00:00 CallCount":         "map[DescribeKey:6]",
 		}
 		if !maps.Equal(got, want) {
 			t.Errorf("%d a page: %v, want %v", size, got, want)
+		}
+		// A query of each operation for all, and a search for each day.
+		if n := srv.Count(opGetMetricData); size == 1000 && n != 11+2 {
+			t.Errorf("%d requests", n)
 		}
 		for _, c := range srv.WriteCalls() {
 			t.Errorf("it writes: %s", c.Name())

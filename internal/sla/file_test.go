@@ -32,19 +32,20 @@ func TestKeptNumbersAreTheDenominator(t *testing.T) {
 	calls := int64(2000)
 	in.Kept[287] = Kept{Known: true, Successes: 999, Calls: &calls} // 999 served, 1 failed
 	in.Kept[288].Successes = 1                                      // 1 served, 1 failed, 2 rejected: 4, as the logs say
-	in.Kept[5].Successes = 7                                        // no log knows of these
+	in.Intervals[5] = Interval{Requests: 3, Contestable: 1, Rejected: 2}
+	in.Kept[5].Successes = 7 // 7 served, 1 failed, 2 rejected
 	in.Kept[6].Known = false
 	r := build(t, in)
-	if r.Figure.SumExact != "1/1000" || r.Contestable.SumExact != "251/1000" {
-		t.Errorf("sums %s and %s, want 1/1000 and 1/1000 + 1/4", r.Figure.SumExact, r.Contestable.SumExact)
+	if r.Figure.SumExact != "1/1000" || r.Contestable.SumExact != "351/1000" {
+		t.Errorf("sums %s and %s, want 1/1000 and 1/1000 + 1/4 + 1/10", r.Figure.SumExact, r.Contestable.SumExact)
 	}
-	if r.Requests != 1011 || r.Idle != 8925 || r.FromMetric != 2 || r.Unknown != 1 {
+	if r.Requests != 1014 || r.Idle != 8925 || r.FromMetric != 2 || r.Unknown != 1 {
 		t.Errorf("%d requests, %d idle, %d by CloudWatch, %d unknown", r.Requests, r.Idle, r.FromMetric, r.Unknown)
 	}
-	if b := r.Below[0]; b.Requests != 1000 || b.RequestsFrom != "CloudWatch SuccessfulRequest and the failed requests of the logs" || *b.CallCount != 2000 {
+	if b := r.Below[1]; b.Requests != 1000 || b.RequestsFrom != "CloudWatch SuccessfulRequest and the failed requests of the logs" || *b.CallCount != 2000 {
 		t.Errorf("%+v", b)
 	}
-	if b := r.Below[1]; b.Requests != 4 || b.RequestsFrom != "logs" || b.CallCount != nil {
+	if b := r.Below[2]; b.Requests != 4 || b.RequestsFrom != "logs" || b.CallCount != nil {
 		t.Errorf("%+v", b)
 	}
 	if len(r.Missing) > 0 {

@@ -45,6 +45,8 @@ type SupportCase struct {
 	ID, Subject, Body, Service, Category, IssueType, Attachments string
 	// Files are the attachments by name.
 	Files map[string][]byte
+	// Resolved ones are only listed to those who ask for them too.
+	Resolved bool
 }
 
 // The only expressions that this CloudWatch knows, to the letter: what else is
@@ -229,7 +231,12 @@ func (s *Server) describeServices() answer {
 }
 
 func (s *Server) describeCases(req *request, f Fault) answer {
-	b, ok := paginate(s, req, f, 100, s.state.Cases)
+	var in struct{ IncludeResolvedCases bool }
+	if err := json.Unmarshal(req.body, &in); err != nil {
+		return failure(http.StatusBadRequest, "ValidationException", err.Error())
+	}
+	cases := slices.DeleteFunc(slices.Clone(s.state.Cases), func(c SupportCase) bool { return c.Resolved && !in.IncludeResolvedCases })
+	b, ok := paginate(s, req, f, 100, cases)
 	if !ok {
 		return failure(http.StatusBadRequest, "ValidationException", "The token is not valid.")
 	}
@@ -291,7 +298,7 @@ func (s *Server) createCase(req *request) answer {
 		return failure(http.StatusBadRequest, "AttachmentSetIdNotFound", "An attachment set with the specified ID could not be found.")
 	}
 	id := fmt.Sprintf("case-%s-2026-%04d", s.state.Account, len(s.state.Cases)+1)
-	s.state.Cases = append(slices.Clone(s.state.Cases), SupportCase{id, in.Subject, in.CommunicationBody, in.ServiceCode, in.CategoryCode, in.IssueType, in.AttachmentSetId, files})
+	s.state.Cases = append(slices.Clone(s.state.Cases), SupportCase{id, in.Subject, in.CommunicationBody, in.ServiceCode, in.CategoryCode, in.IssueType, in.AttachmentSetId, files, false})
 	return answer{json: map[string]any{"caseId": id}}
 }
 
