@@ -38,11 +38,12 @@ const (
 // Sources are all, in the order of a file.
 var Sources = []Source{Successes, Calls}
 
-// Reach is how far back the numbers can be asked for. Metrics Insights, which alone
-// sums over more than a hundred keys, takes "up to two weeks of data" ("Metrics
-// Insights quotas", CloudWatch User Guide). An hour of it is left out: its oldest
-// point may lack a part ("Troubleshooting Metrics Insights", same guide), and a
-// reading takes its time.
+// Reach is how far back the numbers can be asked for. Metrics Insights takes "up to
+// two weeks of data" ("Metrics Insights quotas", CloudWatch User Guide). A search goes
+// further back, but finds only what had data in the last two weeks ("Use search
+// expressions in graphs", same guide): the sum of an older day would lack the keys
+// that are idle by now. An hour is left out: the oldest point may lack a part
+// ("Troubleshooting Metrics Insights", same guide), and a reading takes its time.
 const Reach = 14*24*time.Hour - time.Hour
 
 // Settled is how long after its end an interval is taken to be whole; what comes

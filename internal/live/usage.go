@@ -28,8 +28,8 @@ const usagePeriod = sla.IntervalSeconds
 // CloudWatch has no datapoint.
 //
 // Successes come from a Metrics Insights query for each operation, which sums over
-// up to 10,000 keys; a search expression would stop at 100. Calls come from one
-// search over the APIs of KMS, of which there are some 60.
+// up to 10,000 keys; a search returns at most 500 series. Calls come from one search
+// over the APIs of KMS, of which there are some 60.
 func (s *Session) Usage(ctx context.Context, begin, end time.Time) ([]evidence.Count, error) {
 	// Only so that an error can say whose numbers these were.
 	if _, err := s.Caller(ctx); err != nil {
@@ -43,13 +43,19 @@ func (s *Session) Usage(ctx context.Context, begin, end time.Time) ([]evidence.C
 		}
 	}
 	for _, op := range keyOperations() {
-		query := fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", KeyArn, Operation) WHERE Operation = '%s'`, evidence.Successes, spec.Namespace, op)
-		if err := s.metric(ctx, query, begin, end, end.Sub(begin), func(string) (string, error) { return op, nil }, sums[evidence.Successes]); err != nil {
+		insights := metricQuery{
+			expression: fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", KeyArn, Operation) WHERE Operation = '%s'`, evidence.Successes, spec.Namespace, op),
+			name:       func(string) (string, error) { return op, nil }, window: end.Sub(begin),
+		}
+		if err := s.metric(ctx, insights, begin, end, sums[evidence.Successes]); err != nil {
 			return nil, err
 		}
 	}
-	search := `SEARCH('{AWS/Usage,Class,Resource,Service,Type} MetricName="CallCount" Service="KMS" Type="API" Class="None"', 'Sum', 300)`
-	if err := s.metric(ctx, search, begin, end, searchWindow, callName, sums[evidence.Calls]); err != nil {
+	search := metricQuery{
+		expression: `SEARCH('{AWS/Usage,Class,Resource,Service,Type} MetricName="CallCount" Service="KMS" Type="API" Class="None"', 'Sum', 300)`,
+		label:      aws.String("${PROP('Dim.Resource')}"), name: callName, window: searchWindow,
+	}
+	if err := s.metric(ctx, search, begin, end, sums[evidence.Calls]); err != nil {
 		return nil, err
 	}
 	var out []evidence.Count
@@ -90,28 +96,37 @@ func callName(label string) (string, error) {
 // may have ("GetMetricData", CloudWatch API Reference).
 const searchWindow = 24 * time.Hour
 
-// metric adds up the datapoints of an expression, asked for a window at a time: to
-// the sums by time, under the name that the label of each series has.
-func (s *Session) metric(ctx context.Context, expression string, begin, end time.Time, window time.Duration, name func(label string) (string, error), sums map[int64]map[string]int64) error {
-	for from := begin; from.Before(end); from = from.Add(window) {
-		to := from.Add(window)
+// metricQuery is what is asked of CloudWatch.
+type metricQuery struct {
+	expression string
+	// label is how CloudWatch shall call each series, and name what it then stands for.
+	label *string
+	name  func(label string) (string, error)
+	// window is how much is asked for at a time.
+	window time.Duration
+}
+
+// metric adds up the datapoints of a query, by time and name.
+func (s *Session) metric(ctx context.Context, q metricQuery, begin, end time.Time, sums map[int64]map[string]int64) error {
+	for from := begin; from.Before(end); from = from.Add(q.window) {
+		to := from.Add(q.window)
 		if to.After(end) {
 			to = end
 		}
-		if err := s.metricWindow(ctx, expression, from, to, name, sums); err != nil {
+		if err := s.metricWindow(ctx, q, from, to, sums); err != nil {
 			return s.fail(opGetMetricData, "", err)
 		}
 	}
 	return nil
 }
 
-func (s *Session) metricWindow(ctx context.Context, expression string, from, to time.Time, name func(string) (string, error), sums map[int64]map[string]int64) error {
+func (s *Session) metricWindow(ctx context.Context, q metricQuery, from, to time.Time, sums map[int64]map[string]int64) error {
 	points := map[string]map[int64]bool{}
 	return eachPage(func(token *string) (page, error) {
 		out, err := s.metrics.GetMetricData(ctx, &cloudwatch.GetMetricDataInput{
 			StartTime: &from, EndTime: &to, NextToken: token, ScanBy: types.ScanByTimestampAscending,
 			MetricDataQueries: []types.MetricDataQuery{{
-				Id: aws.String("requests"), Expression: &expression, Period: aws.Int32(usagePeriod), Label: aws.String("${PROP('Dim.Resource')}"),
+				Id: aws.String("requests"), Expression: &q.expression, Period: aws.Int32(usagePeriod), Label: q.label,
 			}},
 		})
 		if err != nil {
@@ -127,7 +142,7 @@ func (s *Session) metricWindow(ctx context.Context, expression string, from, to 
 		}
 		fresh := 0
 		for _, r := range out.MetricDataResults {
-			n, err := addSeries(r, from, to, name, points, sums)
+			n, err := addSeries(r, from, to, q.name, points, sums)
 			if err != nil {
 				return page{}, err
 			}
@@ -137,9 +152,16 @@ func (s *Session) metricWindow(ctx context.Context, expression string, from, to 
 			}
 			fresh += n
 		}
+		if len(points) >= mostSeries {
+			return page{}, incomplete("there are %d series, and CloudWatch leaves out further ones", len(points))
+		}
 		return page{fresh: fresh, next: out.NextToken}, nil
 	})
 }
+
+// mostSeries is how many a search returns, without a word of the others
+// ("SearchExpressionProps", AWS CDK API Reference).
+const mostSeries = 500
 
 // addSeries adds one part of a series, and says how many points were new.
 func addSeries(r types.MetricDataResult, from, to time.Time, name func(string) (string, error), points map[string]map[int64]bool, sums map[int64]map[string]int64) (int, error) {

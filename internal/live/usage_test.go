@@ -124,12 +124,17 @@ func TestUsageIsWholeOrAnError(t *testing.T) {
 func TestUsageTakesOnlyNumbersAndNames(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*fakeaws.State){
+		"there are 500 series, and CloudWatch leaves out further ones": func(s *fakeaws.State) {
+			for i := range 498 {
+				s.Calls = append(s.Calls, fakeaws.Calls{At: october, Resource: fmt.Sprint("Api", i), Count: 1})
+			}
+		},
 		"a datapoint is no number of requests":              func(s *fakeaws.State) { s.Requests[0].Count = 0.5 },
 		"a series of CallCount has a name that is no API's": func(s *fakeaws.State) { s.Calls[0].Resource = "a b" },
 	} {
 		state := used()
 		change(&state)
-		_, err := usage(t, fakeaws.Start(t, state), 1)
+		_, err := usage(t, fakeaws.Start(t, state, fakeaws.PageSize(1000)), 1)
 		wantPart(t, err, Incomplete, want)
 	}
 }

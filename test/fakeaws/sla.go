@@ -89,8 +89,12 @@ func (s *Server) getMetricData(req *request, f Fault) answer {
 			}
 		}
 	case string(expression) == search:
+		label := "KMS "
+		if asked, _ := query["Label"].(cbor.String); asked == "${PROP('Dim.Resource')}" {
+			label = ""
+		}
 		for _, c := range s.state.Calls {
-			sums[point{c.Resource, c.At.UTC(), 0}] += c.Count
+			sums[point{label + c.Resource, c.At.UTC(), 0}] += c.Count
 		}
 	default:
 		return invalid("unknown expression %s", expression)
