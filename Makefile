@@ -82,6 +82,7 @@ fuzz: need-go ## each fuzz target for FUZZTIME, and a long run of random fault s
 	@go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./internal/snapshot
 	@go test -run '^$$' -fuzz '^FuzzEvent$$' -fuzztime $(FUZZTIME) ./internal/slalog
 	@go test -run '^$$' -fuzz '^FuzzReader$$' -fuzztime $(FUZZTIME) ./internal/slalog
+	@go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/evidence
 	@KEYWATCH_FUZZ_SCHEDULES=20000 go test -run NoSchedule -timeout 2h ./internal/live
 
 .PHONY: audit

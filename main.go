@@ -40,6 +40,9 @@ func main() {
 		Open: func(ctx context.Context, t cli.Target) (cli.Source, error) {
 			return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Rates: t.Rates, Notice: t.Notice, Progress: t.Progress, Getenv: os.Getenv, Now: time.Now})
 		},
+		Witness: func(ctx context.Context, t cli.Target) (cli.Witness, error) {
+			return live.Open(ctx, live.Options{Region: t.Region, Notice: t.Notice, Getenv: os.Getenv, Now: time.Now})
+		},
 		Hint:          live.Hint,
 		Actions:       live.Actions,
 		FrozenActions: live.FrozenActions,

@@ -25,10 +25,12 @@ import (
 	"keywatch/constructs/spec"
 	"keywatch/internal/coverage"
 	"keywatch/internal/diag"
+	"keywatch/internal/evidence"
 	"keywatch/internal/inventory"
 	"keywatch/internal/places"
 	"keywatch/internal/plan"
 	"keywatch/internal/progress"
+	"keywatch/internal/sla"
 )
 
 // Exit statuses. `go run` and `cdk` turn any but 0 into 1.
@@ -50,6 +52,22 @@ type Source interface {
 	Dashboards(ctx context.Context, prefix string) ([]string, error)
 }
 
+// Witness is what the verbs of sla ask of AWS; live.Session is one. All but OpenCase
+// and Attach only reads.
+type Witness interface {
+	Region() string
+	Caller(context.Context) (inventory.Caller, error)
+	// Usage are the requests of each interval, as CloudWatch counted them.
+	Usage(ctx context.Context, begin, end time.Time) ([]evidence.Count, error)
+	// LogEvents writes the events of a log group, one a line.
+	LogEvents(ctx context.Context, group string, begin, end time.Time, to io.Writer) error
+	SupportServices(context.Context) ([]sla.Service, error)
+	// SupportCase is the ID of a case with a subject, or "".
+	SupportCase(ctx context.Context, subject string) (string, error)
+	Attach(context.Context, []sla.Document) (string, error)
+	OpenCase(ctx context.Context, c *sla.Case, service, category, attachments string) (string, error)
+}
+
 // World is what the program is given.
 type World struct {
 	Stdout, Stderr io.Writer
@@ -57,10 +75,13 @@ type World struct {
 	ReadFile       func(string) ([]byte, error)
 	// WriteFile replaces a file in one step. Nil: it does so on the disk.
 	WriteFile func(path string, data []byte) error
-	// Now is the clock that a snapshot's age is judged by. Nil: nobody judges.
+	// Now is the clock that a snapshot's age is judged by, and whether a month is
+	// over. Nil: nobody judges.
 	Now func() time.Time
 	// Open makes a Source for an account and region.
 	Open func(ctx context.Context, t Target) (Source, error)
+	// Witness opens an account and region for the verbs of sla.
+	Witness func(ctx context.Context, t Target) (Witness, error)
 	// Hint says how to mend an error of Open or of a Source, or "".
 	Hint func(error) string
 	// Synth draws deployments into a directory, all of it or nothing.

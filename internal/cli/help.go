@@ -20,7 +20,7 @@ func (w *World) teach(root *cobra.Command, o *options) {
 		root.AddCommand(&cobra.Command{Use: t.name, Short: t.short, Long: t.text})
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	for _, cmd := range append(root.Commands(), root) {
+	for _, cmd := range append(below(root), root) {
 		cmd.Long = filled(cmd.Long)
 	}
 	usage := root.UsageTemplate()
@@ -31,7 +31,7 @@ func (w *World) teach(root *cobra.Command, o *options) {
 	words := func(list []string) cobra.CompletionFunc {
 		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
 	}
-	for _, cmd := range root.Commands() {
+	for _, cmd := range below(root) {
 		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(formats), "verify": w.completeRules(o)} {
 			if cmd.Flags().Lookup(flag) != nil {
 				_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there
@@ -47,6 +47,15 @@ func (w *World) teach(root *cobra.Command, o *options) {
 		}
 		return out, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+// below are the commands below one, those of `sla` too.
+func below(cmd *cobra.Command) []*cobra.Command {
+	var out []*cobra.Command
+	for _, c := range cmd.Commands() {
+		out = append(append(out, c), below(c)...)
+	}
+	return out
 }
 
 // completeRules are the names of the config's rules. It reads the config alone, and

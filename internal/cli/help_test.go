@@ -27,8 +27,8 @@ func TestHelpOfEachVerb(t *testing.T) {
 	t.Parallel()
 	var w World
 	verbs := 0
-	for _, cmd := range w.root().Commands() {
-		help, stderr, status := told(t, "help", cmd.Name())
+	for _, cmd := range below(w.root()) {
+		help, stderr, status := told(t, append([]string{"help"}, strings.Fields(cmd.CommandPath())[1:]...)...)
 		if status != ExitOK || stderr != "" {
 			t.Errorf("help %s: %d %s", cmd.Name(), status, stderr)
 		}
@@ -41,11 +41,11 @@ func TestHelpOfEachVerb(t *testing.T) {
 			continue
 		}
 		verbs++
-		if !strings.Contains(help, "\nExamples:\n") || !strings.Contains(cmd.Example, "keywatch "+cmd.Name()) {
+		if !strings.Contains(help, "\nExamples:\n") || !strings.Contains(cmd.Example, cmd.CommandPath()) {
 			t.Errorf("help %s has no example:\n%s", cmd.Name(), help)
 		}
 	}
-	if verbs < 10 {
+	if verbs < 18 {
 		t.Errorf("only %d verbs", verbs)
 	}
 	help, _, _ := told(t, "--help")

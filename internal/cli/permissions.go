@@ -13,7 +13,7 @@ import (
 )
 
 // policed are the verbs that call AWS.
-var policed = []string{"synth", "plan", "explain", "coverage", "snapshot", "init"}
+var policed = []string{"synth", "plan", "explain", "coverage", "snapshot", "init", "sla collect", "sla report", "sla claim", "sla file"}
 
 // policy is an IAM policy document ("IAM JSON policy elements reference", IAM
 // User Guide).
@@ -52,24 +52,35 @@ nothing.
 
 The roles of its environments are listed under sts:AssumeRole: that statement is for
 whoever runs keywatch, the others then are for each role. The deploy itself goes
-through the roles of cdk bootstrap.`,
-		Example:   "  keywatch permissions\n  keywatch permissions coverage > policy.json\n  keywatch permissions synth -c keywatch:inventory.source=live",
-		Args:      cobra.MaximumNArgs(1),
+through the roles of cdk bootstrap.
+
+Of the verbs of sla, which read no config, report and claim need theirs for
+--log-group alone; sla file is the one that may do more than read: it opens a case
+of AWS Support.`,
+		Example:   "  keywatch permissions\n  keywatch permissions coverage > policy.json\n  keywatch permissions synth -c keywatch:inventory.source=live\n  keywatch permissions sla collect",
+		Args:      cobra.MaximumNArgs(2),
 		ValidArgs: policed,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			verb := policed[0]
 			if len(args) > 0 {
-				verb = args[0]
+				verb = strings.Join(args, " ")
 			}
 			if !slices.Contains(policed, verb) {
 				return noPolicy(cmd.Root(), verb)
 			}
-			from, roles, err := w.reads(o)
-			if err != nil {
-				return err
+			var from config.Inventory
+			var roles []string
+			if !strings.HasPrefix(verb, "sla ") { // which reads no config
+				var err error
+				if from, roles, err = w.reads(o); err != nil {
+					return err
+				}
 			}
 			// A Sid takes letters and digits alone.
-			sid := "Keywatch" + strings.ToUpper(verb[:1]) + verb[1:]
+			sid := "Keywatch"
+			for word := range strings.FieldsSeq(verb) {
+				sid += strings.ToUpper(word[:1]) + word[1:]
+			}
 			needed, optional := w.Actions(verb)
 			if from.Source == config.Frozen {
 				needed, optional = w.FrozenActions(verb, from.Compare != config.CompareNever)
@@ -104,8 +115,8 @@ func allow(sid string, actions []string) statement {
 // noPolicy tells a verb that calls nothing from a slip.
 func noPolicy(root *cobra.Command, verb string) error {
 	allowed := strings.Join(policed, ", ")
-	for _, c := range root.Commands() {
-		if c.Name() == verb && c.Runnable() { // and is no help topic
+	if words := strings.Fields(verb); len(words) > 0 {
+		if c, rest, err := root.Find(words); err == nil && c != root && len(rest) == 0 && c.Runnable() { // and is no help topic
 			return fmt.Errorf("%s calls nothing of AWS and needs no permission; verbs that do: %s", verb, allowed)
 		}
 	}

@@ -37,9 +37,10 @@ func policyOf(t *testing.T, o *organisation, args ...string) policy {
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"":         "[{KeywatchSynth Allow [kms:DescribeKey kms:ListKeys verb:synth] *} {KeywatchSynthOptional Allow [cloudwatch:ListDashboards] *}]",
-		"coverage": "[{KeywatchCoverage Allow [kms:DescribeKey kms:ListKeys verb:coverage] *}]",
-		"snapshot": "[{KeywatchSnapshot Allow [kms:DescribeKey kms:ListKeys verb:snapshot] *}]",
+		"":            "[{KeywatchSynth Allow [kms:DescribeKey kms:ListKeys verb:synth] *} {KeywatchSynthOptional Allow [cloudwatch:ListDashboards] *}]",
+		"coverage":    "[{KeywatchCoverage Allow [kms:DescribeKey kms:ListKeys verb:coverage] *}]",
+		"sla collect": "[{KeywatchSlaCollect Allow [kms:DescribeKey kms:ListKeys verb:sla collect] *}]",
+		"snapshot":    "[{KeywatchSnapshot Allow [kms:DescribeKey kms:ListKeys verb:snapshot] *}]",
 	} {
 		o := newPoliced()
 		o.ReadFile = func(string) ([]byte, error) { return nil, fs.ErrNotExist } // no config is fine
@@ -84,10 +85,12 @@ func TestPermissionsThatCannotBeSaid(t *testing.T) {
 		status int
 		says   string
 	}{
-		"validate":               {ExitUsage, "error: validate calls nothing of AWS and needs no permission; verbs that do: synth, plan, explain, coverage, snapshot, init\n"},
+		"validate":               {ExitUsage, "error: validate calls nothing of AWS and needs no permission; verbs that do: synth, plan, explain, coverage, snapshot, init, sla collect, sla report, sla claim, sla file\n"},
 		"permissions":            {ExitUsage, "error: permissions calls nothing of AWS and needs no permission; "},
-		"covrage":                {ExitUsage, `error: there is no verb "covrage" (did you mean "coverage"?); allowed: synth, plan, explain, coverage, snapshot, init` + "\n"},
+		"covrage":                {ExitUsage, `error: there is no verb "covrage" (did you mean "coverage"?); allowed: synth, plan, explain, coverage, snapshot, init, sla collect, sla report, sla claim, sla file` + "\n"},
 		"nonsense":               {ExitUsage, `error: there is no verb "nonsense"; allowed: synth, `},
+		"sla verify":             {ExitUsage, "error: sla verify calls nothing of AWS and needs no permission; "},
+		"sla colect":             {ExitUsage, `error: there is no verb "sla colect" (did you mean "sla collect"?)`},
 		"plan --config no.yaml":  {ExitProblems, "no.yaml: --config names this config, but there is no such file"},
 		"plan --config bad.yaml": {ExitProblems, "[missing"},
 	} {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +13,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"keywatch/internal/evidence"
 	"keywatch/internal/sla"
 	"keywatch/internal/slalog"
 )
@@ -23,6 +26,8 @@ import (
 type judging struct {
 	month, account, region     string
 	cloudTrail, requests       []string
+	logGroups                  []string
+	evidence                   string
 	health, charges, malformed string
 	format, output             string
 	strict                     bool
@@ -34,14 +39,15 @@ func (w *World) slaCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sla",
 		Short: "when KMS fails: its uptime in a month, and a claim",
-		Long: `Judge a month of KMS by the service level agreement, from logs on your disk. No
-config and no AWS is needed. docs/sla.md says what the figures are and are not,
-docs/sla-logs.md which logs are read.`,
+		Long: `Judge a month of KMS by the service level agreement, from logs on your disk, a log
+group, and what was collected in time; make the claim, and file it. No config is
+needed. docs/sla.md says what the figures are and are not, docs/sla-logs.md which logs
+are read.`,
 		Example: "  keywatch sla report --month 2026-10 --account 111122223333 \\\n    --region eu-west-1 --cloudtrail AWSLogs\n  keywatch sla terms",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(w.slaReportCommand(), w.slaClaimCommand(), w.slaVerifyCommand(), w.slaTermsCommand())
+	cmd.AddCommand(w.slaCollectCommand(), w.slaReportCommand(), w.slaClaimCommand(), w.slaVerifyCommand(), w.slaFileCommand(), w.slaStatusCommand(), w.slaTermsCommand())
 	return cmd
 }
 
@@ -52,6 +58,8 @@ func (j *judging) flags(cmd *cobra.Command) {
 	f.StringVar(&j.region, "region", "", "region")
 	f.StringArrayVar(&j.cloudTrail, "cloudtrail", nil, "file or folder with CloudTrail records; may be repeated")
 	f.StringArrayVar(&j.requests, "requests", nil, "file or folder with client-side request logs; may be repeated")
+	f.StringArrayVar(&j.logGroups, "log-group", nil, "log group with CloudTrail records, read from AWS; may be repeated")
+	f.StringVar(&j.evidence, "evidence", "", "folder of what keywatch sla collect has kept")
 	f.StringVar(&j.health, "health", "", "file with AWS Health events")
 	f.StringVar(&j.charges, "charges", "", "USD paid for KMS in the region and month, for example 1234.56")
 	f.StringVar(&j.malformed, "max-malformed", "0.1", "percent of records that may be malformed")
@@ -72,14 +80,15 @@ exactly. ` + sla.Estimate + `
 
 Logs are streamed, gzip or not. A request in several of them counts once. What is
 missing is said first; --strict makes it exit status 1.`,
-		Example: `  keywatch sla report --month 2026-10 --account 111122223333 --region eu-west-1 \
-    --cloudtrail AWSLogs --requests app.jsonl.gz --charges 1234.56 --strict`,
+		Example: `  keywatch sla report --month 2026-10 --account 111122223333 \
+    --region eu-west-1 --cloudtrail AWSLogs --requests app.jsonl.gz \
+    --evidence evidence --charges 1234.56 --strict`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains(formats, j.format) {
 				return fmt.Errorf("--format %q; allowed: %s", j.format, strings.Join(formats, ", "))
 			}
-			r, err := w.judgeMonth(&j, false)
+			r, err := w.judgeMonth(cmd.Context(), &j, false)
 			if err != nil {
 				return err
 			}
@@ -113,13 +122,18 @@ of every file and input. The same logs give the same bytes. Nothing is sent.
 
 A folder that is there is replaced only if it is an unchanged claim of the same
 account, region and month. With --strict nothing is written while a piece is missing.`,
-		Example: `  keywatch sla claim --month 2026-10 --account 111122223333 --region eu-west-1 \
-    --cloudtrail AWSLogs --requests app.jsonl.gz --charges 1234.56 -o claim-2026-10`,
+		Example: `  keywatch sla claim --month 2026-10 --account 111122223333 \
+    --region eu-west-1 --cloudtrail AWSLogs --requests app.jsonl.gz \
+    --evidence evidence --charges 1234.56 -o claims/2026-10`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			r, err := w.judgeMonth(&j, true)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := w.judgeMonth(cmd.Context(), &j, true)
 			if err != nil {
 				return err
+			}
+			if r.Open {
+				w.note("error", "%s is not over; a claim is made of a whole billing cycle, so make it in the next month", r.Month)
+				return errGate
 			}
 			if err := w.slaVerdict(&j, r); err != nil {
 				return err
@@ -192,7 +206,8 @@ func (w *World) slaTermsCommand() *cobra.Command {
 		Long: `Print every version of the KMS service level agreement that keywatch knows. Each term
 is marked: read (in the words of the source) or assumed (a person should read the live
 page before a claim rests on it).`,
-		Args: cobra.NoArgs,
+		Example: "  keywatch sla terms",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			var b bytes.Buffer
 			switch format {
@@ -217,7 +232,7 @@ page before a claim rests on it).`,
 
 // judgeMonth reads the logs and judges the month. hash says to take the SHA-256 of
 // each input.
-func (w *World) judgeMonth(j *judging, hash bool) (*sla.Report, error) {
+func (w *World) judgeMonth(ctx context.Context, j *judging, hash bool) (*sla.Report, error) {
 	m, err := sla.ParseMonth(j.month)
 	if err != nil {
 		return nil, fmt.Errorf("--month %w", err)
@@ -241,8 +256,8 @@ func (w *World) judgeMonth(j *judging, hash bool) (*sla.Report, error) {
 	if limit, err := sla.ParseUSD(j.malformed); err != nil || limit.Cmp(big.NewRat(100, 1)) > 0 {
 		return nil, fmt.Errorf("--max-malformed %q; allowed: a percentage from 0 to 100, for example 0.1", j.malformed)
 	}
-	if len(j.cloudTrail)+len(j.requests) == 0 {
-		return nil, errors.New("no logs are given; name some with --cloudtrail or --requests")
+	if len(j.cloudTrail)+len(j.requests)+len(j.logGroups) == 0 {
+		return nil, errors.New("no logs are given; name some with --cloudtrail, --log-group or --requests")
 	}
 
 	dir, err := os.MkdirTemp("", "keywatch-sla-")
@@ -254,11 +269,18 @@ func (w *World) judgeMonth(j *judging, hash bool) (*sla.Report, error) {
 	if err := readLogs(j, reader); err != nil {
 		return nil, environment(fmt.Errorf("read the logs: %w", err))
 	}
+	if err := w.readLogGroups(ctx, j, m, reader); err != nil {
+		return nil, err
+	}
 	in, err := reader.Finish()
 	if err != nil {
 		return nil, environment(fmt.Errorf("count the requests: %w", err))
 	}
 	in.Charges = charges
+	in.Open = w.Now != nil && w.Now().Before(m.End())
+	if err := w.readKept(j, m, &in, hash); err != nil {
+		return nil, err
+	}
 	if in.Health, err = j.readHealth(w, m, hash); err != nil {
 		return nil, err
 	}
@@ -267,6 +289,72 @@ func (w *World) judgeMonth(j *judging, hash bool) (*sla.Report, error) {
 		return nil, environment(err)
 	}
 	return r, nil
+}
+
+// margin is how far outside of the month the events of a log group are read: a log
+// event's time may be that of its delivery.
+const margin = 24 * time.Hour
+
+// readLogGroups reads log groups to their end, or it is an error.
+func (w *World) readLogGroups(ctx context.Context, j *judging, m sla.Month, r *slalog.Reader) error {
+	groups := slices.Clone(j.logGroups)
+	slices.Sort(groups)
+	for _, group := range slices.Compact(groups) {
+		// Whose log group it is nobody asks: that of an organization's trail is another
+		// account's.
+		s, _, err := w.witness(ctx, "", regionOf(group, j.region), "")
+		if err != nil {
+			return err
+		}
+		from, to := io.Pipe()
+		read := make(chan error, 1)
+		go func() {
+			err := s.LogEvents(ctx, group, m.Start().Add(-margin), m.End().Add(margin), to)
+			to.CloseWithError(err)
+			read <- err
+		}()
+		err = r.CloudTrail("log group "+group, from)
+		from.CloseWithError(err) // ends the reading, if it still goes on
+		if failed := <-read; failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
+			err = failed // without the name that the reader put before it
+		}
+		if err != nil {
+			return environment(fmt.Errorf("read the logs: %w", err))
+		}
+	}
+	return nil
+}
+
+// regionOf is where a log group is: an ARN says so. A trail of several regions has
+// its log group in one of them.
+func regionOf(group, region string) string {
+	if parts := strings.Split(group, ":"); parts[0] == "arn" && len(parts) > 3 {
+		return parts[3]
+	}
+	return region
+}
+
+// readKept takes the numbers that were collected of the month.
+func (w *World) readKept(j *judging, m sla.Month, in *sla.Input, hash bool) error {
+	if j.evidence == "" {
+		return nil
+	}
+	path := filepath.Join(j.evidence, filepath.FromSlash(evidence.Name(j.account, j.region, m)))
+	f, err := w.kept(path, j.account, j.region, m)
+	if err != nil {
+		return err
+	}
+	in.Kept = f.Kept()
+	if len(f.Bytes()) == 0 {
+		w.note("warning", "%s is not there: no numbers of that month were collected", path)
+		return nil
+	}
+	file := sla.File{Name: path, Records: int64(f.Lines())}
+	if hash {
+		file.SHA256, file.Bytes = sla.Sum256(f.Bytes()), int64(len(f.Bytes()))
+	}
+	in.Files = append(in.Files, file)
+	return nil
 }
 
 // readHealth reads the events of AWS Health, if there are any.
@@ -407,7 +495,8 @@ func (w *World) replaceable(dir string, r *sla.Report) (bool, error) {
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	m, _, problems, err := sla.Verify(os.DirFS(dir))
+	m, hash, problems, err := sla.Verify(os.DirFS(dir))
+	filed, _ := readFiling(dir, hash)
 	switch {
 	case err != nil:
 		w.note("error", "%s is there and is no claim of keywatch: %v", dir, err)
@@ -415,6 +504,8 @@ func (w *World) replaceable(dir string, r *sla.Report) (bool, error) {
 		w.note("error", "%s holds a claim that was changed since: %s", dir, strings.Join(problems, "; "))
 	case m.Account != r.Account || m.Region != r.Region || m.Month != r.Month:
 		w.note("error", "%s holds the claim of %s in %s for %s", dir, m.Account, m.Region, m.Month)
+	case filed != nil:
+		w.note("error", "%s holds a claim that was sent on %s", dir, filed.Sent.Format(time.DateOnly))
 	default:
 		return true, nil
 	}

@@ -6,14 +6,17 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/support"
 )
 
 // The interfaces below are all that this package may ask of AWS: their method
 // sets are the IAM policy, and a test holds them against [InventoryActions],
-// [SynthActions], [CoverageActions] and [Actions]. All of it only reads.
+// [SynthActions], [CoverageActions] and [Actions]. All of it only reads, but for the
+// two calls of supportAPI by which `sla file` opens a case.
 
 type kmsAPI interface {
 	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
@@ -45,6 +48,23 @@ type taggingAPI interface {
 	GetResources(context.Context, *resourcegroupstaggingapi.GetResourcesInput, ...func(*resourcegroupstaggingapi.Options)) (*resourcegroupstaggingapi.GetResourcesOutput, error)
 }
 
+// metricsAPI is what `sla collect` asks.
+type metricsAPI interface {
+	GetMetricData(context.Context, *cloudwatch.GetMetricDataInput, ...func(*cloudwatch.Options)) (*cloudwatch.GetMetricDataOutput, error)
+}
+
+// logsAPI is what `sla report` and `sla claim` ask of a log group.
+type logsAPI interface {
+	FilterLogEvents(context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error)
+}
+
+type supportAPI interface {
+	AddAttachmentsToSet(context.Context, *support.AddAttachmentsToSetInput, ...func(*support.Options)) (*support.AddAttachmentsToSetOutput, error)
+	CreateCase(context.Context, *support.CreateCaseInput, ...func(*support.Options)) (*support.CreateCaseOutput, error)
+	DescribeCases(context.Context, *support.DescribeCasesInput, ...func(*support.Options)) (*support.DescribeCasesOutput, error)
+	DescribeServices(context.Context, *support.DescribeServicesInput, ...func(*support.Options)) (*support.DescribeServicesOutput, error)
+}
+
 // The API actions as IAM spells them.
 const (
 	opGetCallerIdentity = "sts:GetCallerIdentity"
@@ -58,6 +78,13 @@ const (
 
 	opDescribeStacks     = "cloudformation:DescribeStacks"
 	opListStackResources = "cloudformation:ListStackResources"
+
+	opGetMetricData       = "cloudwatch:GetMetricData"
+	opFilterLogEvents     = "logs:FilterLogEvents"
+	opAddAttachmentsToSet = "support:AddAttachmentsToSet"
+	opCreateCase          = "support:CreateCase"
+	opDescribeCases       = "support:DescribeCases"
+	opDescribeServices    = "support:DescribeServices"
 )
 
 // InventoryActions returns the API actions that reading the inventory can call,
@@ -80,6 +107,12 @@ func Actions(verb string) (needed, optional []string) {
 		actions := InventoryActions()
 		slices.Sort(actions)
 		return actions, nil
+	case "sla collect":
+		return []string{opGetMetricData, opGetCallerIdentity}, nil
+	case "sla report", "sla claim": // with --log-group
+		return []string{opFilterLogEvents, opGetCallerIdentity}, nil
+	case "sla file":
+		return []string{opGetCallerIdentity, opAddAttachmentsToSet, opCreateCase, opDescribeCases, opDescribeServices}, nil
 	case "synth", "plan":
 		return SynthActions(), []string{opListDashboards}
 	default: // explain and snapshot read what synth reads

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -117,6 +118,18 @@ func action(operation string) string {
 		return "describe stacks"
 	case opListStackResources:
 		return "list resources of stack"
+	case opGetMetricData:
+		return "get metric data"
+	case opFilterLogEvents:
+		return "read log group"
+	case opAddAttachmentsToSet:
+		return "upload attachments to AWS Support"
+	case opCreateCase:
+		return "open a case of AWS Support"
+	case opDescribeCases:
+		return "list cases of AWS Support"
+	case opDescribeServices:
+		return "list services of AWS Support"
 	}
 	return operation
 }
@@ -565,6 +578,9 @@ func hint(operation string, class Class, err error) string {
 	case Network:
 		return "check the network, the proxy settings, the region's name and AWS_ENDPOINT_URL"
 	case Incomplete:
+		if slaVerb(operation) != "" {
+			return "repeat the command; keywatch never goes on with a part of an answer"
+		}
 		if operation == opListDashboards { // nothing hangs on it
 			return "repeat the command"
 		}
@@ -575,6 +591,9 @@ func hint(operation string, class Class, err error) string {
 	}
 	if operation == opLoadConfig {
 		return mendHint
+	}
+	if a := apiError(err); operation == opFilterLogEvents && a != nil && a.ErrorCode() == "ResourceNotFoundException" {
+		return "check the name of the log group, the account and --region; a group of another account is named by its ARN"
 	}
 	if isServerError(err) {
 		return "repeat the command; https://health.aws.amazon.com shows whether AWS has trouble"
@@ -589,12 +608,25 @@ func isStacks(operation string) bool {
 	return operation == opDescribeStacks || operation == opListStackResources
 }
 
+// slaVerb is the verb of sla that calls an operation, or "".
+func slaVerb(operation string) string {
+	for _, verb := range []string{"sla collect", "sla report", "sla file"} {
+		if needed, _ := Actions(verb); operation != opGetCallerIdentity && slices.Contains(needed, operation) {
+			return verb
+		}
+	}
+	return ""
+}
+
 func accessHint(operation string) string {
 	if isStacks(operation) {
 		return fmt.Sprintf("allow %s on * for this identity; without it keywatch does not know in which stack each alarm lives, and stops, since a deploy could move alarms and lose them", operation)
 	}
 	if operation == opListDashboards {
 		return fmt.Sprintf("allow %s on * for this identity; it is optional, and lets keywatch report the stacks of environments that were taken out of the config", operation)
+	}
+	if verb := slaVerb(operation); verb != "" {
+		return fmt.Sprintf("allow %s for this identity; `keywatch permissions %s` prints the policy", operation, verb)
 	}
 	verb := "synth"
 	if operation == opDescribeAlarms {

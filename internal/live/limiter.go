@@ -22,9 +22,8 @@ import (
 // quotas", KMS Developer Guide: ListKeys and ListAliases 500, DescribeKey and
 // ListResourceTags 2,000), because the workloads that use the keys share the
 // quota. DescribeAlarms is half of its 9 ("CloudWatch endpoints and quotas", AWS
-// General Reference). AWS does not publish the quotas of GetResources,
-// ListDashboards and of CloudFormation; their rates, and that of STS, are cautious
-// guesses.
+// General Reference), GetMetricData half of the 10 that one with a Metrics Insights
+// query has (same page). The rates of the others are cautious guesses.
 func DefaultRates() map[string]float64 {
 	return map[string]float64{
 		opListKeys:           250,
@@ -37,6 +36,13 @@ func DefaultRates() map[string]float64 {
 		opListDashboards:     4,
 		opDescribeStacks:     5,
 		opListStackResources: 5,
+
+		opGetMetricData:       5,
+		opFilterLogEvents:     4,
+		opAddAttachmentsToSet: 1,
+		opCreateCase:          1,
+		opDescribeCases:       1,
+		opDescribeServices:    1,
 	}
 }
 
@@ -95,6 +101,7 @@ func (g *governor) HandleFinalize(ctx context.Context, in middleware.FinalizeInp
 func actionOf(ctx context.Context) string {
 	service := map[string]string{
 		"KMS": "kms", "STS": "sts", "CloudWatch": "cloudwatch", "CloudFormation": "cloudformation", "Resource Groups Tagging API": "tag",
+		"CloudWatch Logs": "logs", "Support": "support",
 	}[awsmiddleware.GetServiceID(ctx)]
 	return service + ":" + awsmiddleware.GetOperationName(ctx)
 }

@@ -1,6 +1,7 @@
 // Package live reads what an AWS account has: its KMS keys, its alarms, the names
-// of its dashboards and the stacks of keywatch. It is the only room with AWS SDK clients, and it never
-// writes.
+// of its dashboards, the stacks of keywatch, and for the verbs of sla what CloudWatch
+// counted and a log group holds. It is the only room with AWS SDK clients. It writes
+// nothing, but that `sla file` opens a case (support.go).
 //
 // Start reading at [Open], then [Session.Inventory]. What it promises:
 //
@@ -57,9 +58,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/support"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 
@@ -126,7 +129,7 @@ func (o *Options) defaults() error {
 // limits bound what is read, so that an endpoint that never ends cannot fill
 // the memory. AWS allows 100,000 keys a region and at most 50 aliases and 50
 // tags a key ("Resource quotas", KMS Developer Guide).
-type limits struct{ keys, aliases, tagsPerKey, alarms, dashboards, stacks, resources int }
+type limits struct{ keys, aliases, tagsPerKey, alarms, dashboards, stacks, resources, logPages int }
 
 // Session is an account and region to read. It is safe for concurrent use.
 type Session struct {
@@ -138,6 +141,9 @@ type Session struct {
 	sts        stsAPI
 	cloudwatch cloudwatchAPI
 	dashboards dashboardAPI
+	metrics    metricsAPI
+	logs       logsAPI
+	support    supportAPI
 	tagging    taggingAPI
 
 	cloudformation cloudformationAPI
@@ -167,7 +173,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}
-	s := &Session{options: o, limits: limits{keys: 1_000_000, aliases: 5_000_000, tagsPerKey: 1_000, alarms: 1_000_000, dashboards: 100_000, stacks: 100_000, resources: 10_000}}
+	s := &Session{options: o, limits: limits{keys: 1_000_000, aliases: 5_000_000, tagsPerKey: 1_000, alarms: 1_000_000, dashboards: 100_000, stacks: 100_000, resources: 10_000, logPages: 1_000_000}}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, s.fail(opLoadConfig, "", err)
@@ -188,7 +194,9 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	s.kms = kms.NewFromConfig(cfg)
 	s.sts = sts.NewFromConfig(cfg)
 	cw := cloudwatch.NewFromConfig(cfg)
-	s.cloudwatch, s.dashboards = cw, cw
+	s.cloudwatch, s.dashboards, s.metrics = cw, cw, cw
+	s.logs = cloudwatchlogs.NewFromConfig(cfg)
+	s.support = support.NewFromConfig(cfg, func(o *support.Options) { o.Region = supportRegion(cfg.Region) })
 	s.cloudformation = cloudformation.NewFromConfig(cfg)
 	s.tagging = resourcegroupstaggingapi.NewFromConfig(cfg)
 	return s, nil
@@ -226,7 +234,7 @@ func (s *Session) notice(text string) {
 // SDK's bucket holds 100 retries, which a throttled account of thousands of keys
 // uses up in a second, and here giving up means giving up everything. And it
 // retries an answer that was cut off half-way, which is safe since all calls
-// only read.
+// only read; the one that does not has a retryer of its own.
 func (o Options) retryer() aws.Retryer {
 	return retry.NewStandard(func(so *retry.StandardOptions) {
 		so.MaxAttempts = o.MaxAttempts

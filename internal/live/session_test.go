@@ -131,14 +131,25 @@ func TestActionsAreTheInterfacesMethods(t *testing.T) {
 	optional := actions("cloudwatch", reflect.TypeFor[dashboardAPI]())
 	for verb, want := range map[string][2][]string{
 		"synth": {synth, optional}, "plan": {synth, optional}, "explain": {synth, nil}, "snapshot": {synth, nil}, "coverage": {coverage, nil},
+		"sla collect": {slaNeeds(actions("cloudwatch", reflect.TypeFor[metricsAPI]())), nil},
+		"sla report":  {slaNeeds(actions("logs", reflect.TypeFor[logsAPI]())), nil},
+		"sla claim":   {slaNeeds(actions("logs", reflect.TypeFor[logsAPI]())), nil},
+		"sla file":    {slaNeeds(actions("support", reflect.TypeFor[supportAPI]())), nil},
 	} {
 		if needed, more := Actions(verb); !slices.Equal(needed, want[0]) || !slices.Equal(more, want[1]) {
 			t.Errorf("Actions(%q) = %v, %v; want %v", verb, needed, more, want)
 		}
 	}
-	for _, a := range append(coverage, optional...) {
-		if !slices.ContainsFunc([]string{":Describe", ":List", ":Get"}, func(verb string) bool { return strings.Contains(a, verb) }) {
+	// Beside these, only sla file may do more than read.
+	for _, a := range slices.Concat(coverage, optional, actions("cloudwatch", reflect.TypeFor[metricsAPI]()), actions("logs", reflect.TypeFor[logsAPI]())) {
+		if !slices.ContainsFunc([]string{":Describe", ":List", ":Get", ":Filter"}, func(verb string) bool { return strings.Contains(a, verb) }) {
 			t.Errorf("%s does not only read", a)
 		}
 	}
+}
+
+func slaNeeds(actions []string) []string {
+	all := append(actions, opGetCallerIdentity)
+	slices.Sort(all)
+	return all
 }

@@ -149,6 +149,14 @@ func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
 		problems = append(problems, ManifestName+": changed: it is not as keywatch writes it")
 	}
 	listed := map[string]bool{ManifestName: true}
+	if data, err := readBounded(dir, FiledName, maxFile); err == nil {
+		listed[FiledName] = true
+		if _, err := ReadFiling(data, hash); err != nil {
+			problems = append(problems, fmt.Sprintf("%s: changed: %v", FiledName, err))
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return m, hash, nil, fmt.Errorf("read %s: %w", FiledName, err)
+	}
 	for _, d := range m.Files {
 		listed[d.Name] = true
 		if !fs.ValidPath(d.Name) {
@@ -199,15 +207,23 @@ func readBounded(dir fs.FS, name string, most int64) ([]byte, error) {
 func (r *Report) intervalsCSV() []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	_ = w.Write([]string{"begins_utc", "ends_utc", "requests", "faults", "contestable_faults", "rejected", "availability_percent", "availability_with_contestable_percent"})
+	_ = w.Write([]string{"begins_utc", "ends_utc", "requests", "faults", "contestable_faults", "rejected", "availability_percent", "availability_with_contestable_percent", "requests_from", "successful_request", "call_count"})
 	for i, iv := range r.in.Intervals {
-		without, with := "100.0000", "100.0000"
+		without, with, from, successes, calls := "100.0000", "100.0000", "", "", ""
+		if r.in.Kept != nil && r.in.Kept[i].Known {
+			successes = fmt.Sprint(r.in.Kept[i].Successes)
+		}
+		if n := r.in.calls(i); n != nil {
+			calls = fmt.Sprint(*n)
+		}
 		if iv.Requests > 0 {
 			without, with = availability(iv.Requests, iv.Faults), availability(iv.Requests, iv.Faults+iv.Contestable)
+			from = iv.from()
 		}
 		_ = w.Write([]string{
 			stamp(r.in.Month.IntervalStart(i)), stamp(r.in.Month.IntervalStart(i + 1)),
 			fmt.Sprint(iv.Requests), fmt.Sprint(iv.Faults), fmt.Sprint(iv.Contestable), fmt.Sprint(iv.Rejected), without, with,
+			from, successes, calls,
 		})
 	}
 	w.Flush() // a bytes.Buffer does not fail
@@ -245,8 +261,8 @@ func (r *Report) markdown() []byte {
 		}
 		p("")
 	}
-	p("# %s: AWS KMS, %s, %s\n", r.terms.Subject.Value, r.Region, r.month())
-	p("- Subject of the case: `%s: AWS KMS, %s, %s`", r.terms.Subject.Value, r.Region, r.month())
+	p("# %s\n", subject(r.terms, r.Region, r.in.Month))
+	p("- Subject of the case: `%s`", subject(r.terms, r.Region, r.in.Month))
 	p("- Case: Account and billing, in the AWS Support Center of account %s", r.Account)
 	p("- To be received by: %s\n", r.Deadline)
 	p("%s\n", r.Estimate)
@@ -292,6 +308,10 @@ func (r *Report) markdown() []byte {
 	for _, i := range r.Below {
 		p("| %s | %s | %s | %d | %d | %d | %s %% | %s %% | %s |", stamp(i.Start), stamp(i.End), r.Region, i.Requests, i.Faults, i.Contestable, i.Availability, i.WithContestable, strings.Join(i.Health, " "))
 	}
+	if r.FromMetric > 0 {
+		p("\nOf %s the requests are those that CloudWatch counted (%s) and the failed", count(r.FromMetric, "interval"), Metric)
+		p("ones of the logs; intervals.csv says which.")
+	}
 	p("\nAll %d intervals are in intervals.csv. requests.csv has %s with", r.Intervals, count(len(r.Failed), "failed request"))
 	p("request IDs%s.\n", more(r.MoreFailed))
 
@@ -326,7 +346,7 @@ func (r *Report) markdown() []byte {
 	return b.Bytes()
 }
 
-func (r *Report) month() string { return r.in.Month.Start().Format("January 2006") }
+func (r *Report) month() string { return r.in.Month.long() }
 
 func exactly(cut, exact string) string {
 	if exact == "" || exact == cut {

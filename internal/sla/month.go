@@ -24,7 +24,13 @@ func ParseMonth(s string) (Month, error) {
 	return Month{t.Year(), t.Month()}, nil
 }
 
+// MonthOf is the month of a moment.
+func MonthOf(t time.Time) Month { return Month{t.UTC().Year(), t.UTC().Month()} }
+
 func (m Month) String() string { return fmt.Sprintf("%04d-%02d", m.Year, int(m.Month)) }
+
+// long is "October 2026".
+func (m Month) long() string { return m.Start().Format("January 2006") }
 
 // Start is the first moment of the month.
 func (m Month) Start() time.Time { return time.Date(m.Year, m.Month, 1, 0, 0, 0, 0, time.UTC) }

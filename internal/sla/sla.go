@@ -64,6 +64,16 @@ func (m Malformed) Above(limit *big.Rat) bool {
 	return new(big.Rat).SetInt64(m.Count*100).Cmp(new(big.Rat).Mul(limit, new(big.Rat).SetInt64(m.Records))) > 0
 }
 
+// Kept is what CloudWatch said of one interval when it was collected. It counts
+// no failed request.
+type Kept struct {
+	// Known says that the successes were asked for; they may be none.
+	Known     bool
+	Successes int64
+	// Calls are of AWS/Usage, nil if nobody asked. They are shown, never used.
+	Calls *int64
+}
+
 // Input is what was found for one account, region and month.
 type Input struct {
 	Month           Month
@@ -87,6 +97,10 @@ type Input struct {
 	Keys       []string
 	// MoreKeys says that there are more keys than are kept.
 	MoreKeys bool
+	// Kept is nil if no kept numbers were given, else one for each interval.
+	Kept []Kept
+	// Open says that the month is not over.
+	Open bool
 	// Charges are nil if nobody said them.
 	Charges *big.Rat
 	// Health is nil if nobody gave any.
@@ -118,39 +132,48 @@ type Bad struct {
 	Faults      int64     `json:"faults"`
 	Contestable int64     `json:"contestableFaults"`
 	// Availability is in percent, cut off; WithContestable counts those faults.
-	Availability    string   `json:"availability"`
-	WithContestable string   `json:"availabilityWithContestable"`
-	Health          []string `json:"healthEvents,omitempty"`
-	index           int
+	Availability    string `json:"availability"`
+	WithContestable string `json:"availabilityWithContestable"`
+	// RequestsFrom says where Requests come from, and CallCount what AWS/Usage
+	// said beside.
+	RequestsFrom string   `json:"requestsFrom"`
+	CallCount    *int64   `json:"callCount,omitempty"`
+	Health       []string `json:"healthEvents,omitempty"`
+	index        int
 }
 
 // Report is what there is to say about the month.
 type Report struct {
-	SchemaVersion int       `json:"schemaVersion"`
-	Estimate      string    `json:"estimate"`
-	Account       string    `json:"account"`
-	Region        string    `json:"region"`
-	Month         string    `json:"month"`
-	Missing       []string  `json:"missing"`
-	Terms         string    `json:"termsVersion"`
-	Intervals     int       `json:"intervals"`
-	Idle          int       `json:"intervalsWithoutRequests"`
-	Requests      int64     `json:"requests"`
-	Rejected      int64     `json:"rejectedByCaller"`
-	Allowed       string    `json:"allowedSumOfErrorRates"`
-	Figure        Figure    `json:"withoutContestable"`
-	Contestable   Figure    `json:"withContestable"`
-	Charges       string    `json:"chargesUSD,omitempty"`
-	Deadline      string    `json:"claimBy"`
-	Deadlines     []string  `json:"claimWindows"`
-	Below         []Bad     `json:"intervalsBelow100"`
-	Keys          []string  `json:"affectedKeys"`
-	MoreKeys      bool      `json:"moreKeys,omitempty"`
-	Failed        []Request `json:"failedRequests"`
-	MoreFailed    int64     `json:"failedRequestsNotListed"`
-	Health        []Event   `json:"healthEvents"`
-	Sources       []Source  `json:"sources"`
-	Files         []File    `json:"inputs"`
+	SchemaVersion int      `json:"schemaVersion"`
+	Estimate      string   `json:"estimate"`
+	Account       string   `json:"account"`
+	Region        string   `json:"region"`
+	Month         string   `json:"month"`
+	Open          bool     `json:"monthNotOver"`
+	Missing       []string `json:"missing"`
+	Terms         string   `json:"termsVersion"`
+	Intervals     int      `json:"intervals"`
+	Idle          int      `json:"intervalsWithoutRequests"`
+	Requests      int64    `json:"requests"`
+	Rejected      int64    `json:"rejectedByCaller"`
+	// FromMetric are the intervals whose requests CloudWatch counted, Unknown
+	// those of which no numbers were kept; both 0 without kept numbers.
+	FromMetric  int       `json:"intervalsCountedByCloudWatch"`
+	Unknown     int       `json:"intervalsWithoutKeptNumbers"`
+	Allowed     string    `json:"allowedSumOfErrorRates"`
+	Figure      Figure    `json:"withoutContestable"`
+	Contestable Figure    `json:"withContestable"`
+	Charges     string    `json:"chargesUSD,omitempty"`
+	Deadline    string    `json:"claimBy"`
+	Deadlines   []string  `json:"claimWindows"`
+	Below       []Bad     `json:"intervalsBelow100"`
+	Keys        []string  `json:"affectedKeys"`
+	MoreKeys    bool      `json:"moreKeys,omitempty"`
+	Failed      []Request `json:"failedRequests"`
+	MoreFailed  int64     `json:"failedRequestsNotListed"`
+	Health      []Event   `json:"healthEvents"`
+	Sources     []Source  `json:"sources"`
+	Files       []File    `json:"inputs"`
 	// Skipped are records that were read and not counted, by the reason.
 	Skipped     map[string]int64 `json:"notCounted,omitempty"`
 	Malformed   Malformed        `json:"malformed"`
@@ -170,9 +193,13 @@ func Build(in Input) (*Report, error) {
 	if len(in.Intervals) != in.Month.Intervals() {
 		return nil, fmt.Errorf("%s has %d intervals, %d were counted", in.Month, in.Month.Intervals(), len(in.Intervals))
 	}
+	if in.Kept != nil && len(in.Kept) != len(in.Intervals) {
+		return nil, fmt.Errorf("%s has %d intervals, numbers of %d were kept", in.Month, len(in.Intervals), len(in.Kept))
+	}
+	in = in.withKept()
 	r := &Report{
 		SchemaVersion: 1, Estimate: Estimate,
-		Account: in.Account, Region: in.Region, Month: in.Month.String(),
+		Account: in.Account, Region: in.Region, Month: in.Month.String(), Open: in.Open,
 		Terms: t.Version, Intervals: len(in.Intervals),
 		Allowed:  down(t.Allowed(len(in.Intervals)), 5),
 		Deadline: t.Deadline(in.Month).Format(time.DateOnly),
@@ -180,9 +207,9 @@ func Build(in Input) (*Report, error) {
 			fmt.Sprintf("%s: %d days after the billing period", t.deadlineByDays(in.Month).Format(time.DateOnly), t.ClaimDays.Value),
 			fmt.Sprintf("%s: the end of billing cycle %d after the month", t.deadlineByCycles(in.Month).Format(time.DateOnly), t.ClaimCycles.Value),
 		},
-		Keys: in.Keys, MoreKeys: in.MoreKeys,
-		Failed: in.Failed, MoreFailed: in.MoreFailed, Health: []Event{},
-		Sources: in.Sources, Files: in.Files, Skipped: in.Skipped,
+		Keys: listed(in.Keys), MoreKeys: in.MoreKeys, Below: []Bad{},
+		Failed: listed(in.Failed), MoreFailed: in.MoreFailed, Health: []Event{},
+		Sources: listed(in.Sources), Files: listed(in.Files), Skipped: in.Skipped,
 		Malformed: in.Malformed, Disagreed: in.Disagreed,
 		in: in, terms: t,
 	}
@@ -197,13 +224,20 @@ func Build(in Input) (*Report, error) {
 		if iv.Requests == 0 {
 			r.Idle++
 		}
+		if iv.ByMetric {
+			r.FromMetric++
+		}
+		if in.Kept != nil && !in.Kept[i].Known {
+			r.Unknown++
+		}
 		if iv.Faults+iv.Contestable > 0 {
 			r.Below = append(r.Below, Bad{
 				Start: in.Month.IntervalStart(i), End: in.Month.IntervalStart(i + 1),
 				Requests: iv.Requests, Faults: iv.Faults, Contestable: iv.Contestable,
 				Availability:    availability(iv.Requests, iv.Faults),
 				WithContestable: availability(iv.Requests, iv.Faults+iv.Contestable),
-				index:           i,
+				RequestsFrom:    iv.from(), CallCount: in.calls(i),
+				index: i,
 			})
 		}
 	}
@@ -213,6 +247,42 @@ func Build(in Input) (*Report, error) {
 	r.Assumptions = append(t.assumptions(), method...)
 	r.Missing = r.missing()
 	return r, nil
+}
+
+// listed is a list that JSON writes as one, be it empty.
+func listed[T any](list []T) []T { return append([]T{}, list...) }
+
+// withKept takes the number of requests of an interval from CloudWatch where that
+// says more than the logs: neither counts a request that nobody made, and too small
+// a number makes the error rate too high. CloudWatch counts successes alone, so
+// what failed is added.
+func (in Input) withKept() Input {
+	if in.Kept == nil {
+		return in
+	}
+	in.Intervals = slices.Clone(in.Intervals)
+	source := Source{Name: Metric, Unseen: "requests that failed, which are added as far as a log holds them; ReEncrypt and GenerateRandom; requests of which CloudWatch had not heard when they were collected"}
+	for i, k := range in.Kept {
+		if !k.Known {
+			continue
+		}
+		source.Requests += k.Successes
+		iv := &in.Intervals[i]
+		iv.FaultsOnly = false
+		if n := k.Successes + iv.Faults + iv.Contestable + iv.Rejected; n > iv.Requests {
+			iv.Requests, iv.ByMetric = n, true
+		}
+	}
+	in.Sources = append(slices.Clone(in.Sources), source)
+	return in
+}
+
+// calls are what AWS/Usage said of an interval, or nil.
+func (in Input) calls(i int) *int64 {
+	if in.Kept == nil {
+		return nil
+	}
+	return in.Kept[i].Calls
 }
 
 func availability(requests, faults int64) string {
@@ -246,6 +316,9 @@ var method = []string{
 func (r *Report) missing() []string {
 	out := []string{}
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if r.Open {
+		add("The month is not over: it ends at %s. Until then nothing here is final.", stamp(r.in.Month.End()))
+	}
 	if r.Requests == 0 {
 		add("No request to KMS of this account, region and month is in the logs: nothing can be shown.")
 	}
@@ -258,7 +331,7 @@ func (r *Report) missing() []string {
 		add("No log holds a record of any service for %s of the month (the first is %s). They count as 100 %% available; if logs are missing, add them.", count(len(days), "day"), days[0])
 	}
 	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
-		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them. Add CloudTrail or client logs, or the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
+		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them. Add CloudTrail or client logs, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
 	}
 	if len(r.Below) > 0 {
 		if len(r.Keys) == 0 {
@@ -279,6 +352,9 @@ func (r *Report) missing() []string {
 
 // ClientLogs is the source that the agreement asks for.
 const ClientLogs = "client logs"
+
+// Metric is how a report calls the kept numbers.
+const Metric = "CloudWatch SuccessfulRequest"
 
 // blindDays are the days of which no log holds anything.
 func (r *Report) blindDays() []string {

@@ -29,6 +29,9 @@ func Text(w io.Writer, r *Report) {
 	fmt.Fprintln(w)
 	field(w, "requests", "%d, %d rejected for reasons of the caller", r.Requests, r.Rejected)
 	field(w, "intervals", "%d of 5 minutes, %d without requests (100 %% available)", r.Intervals, r.Idle)
+	if r.in.Kept != nil {
+		field(w, "", "%d counted by CloudWatch, %d without kept numbers", r.FromMetric, r.Unknown)
+	}
 	field(w, "terms", "KMS SLA, last updated %s", r.Terms)
 	field(w, "claim by", "%s, the earlier of:", r.Deadline)
 	for _, d := range r.Deadlines {

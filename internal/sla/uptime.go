@@ -20,6 +20,19 @@ type Interval struct {
 	// FaultsOnly says that the requests come from a source of faults alone, so
 	// that nobody knows how many others there were.
 	FaultsOnly bool
+	// ByMetric says that CloudWatch counted more requests than the logs hold.
+	ByMetric bool
+}
+
+// from is where the number of requests comes from.
+func (iv Interval) from() string {
+	switch {
+	case iv.ByMetric:
+		return Metric + " and the failed requests of the logs"
+	case iv.FaultsOnly:
+		return "a source of faults alone"
+	}
+	return "logs"
 }
 
 // Sum is Σ of the error rates of all intervals: how many whole intervals were

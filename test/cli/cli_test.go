@@ -6,8 +6,10 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,8 +33,11 @@ func TestMain(m *testing.M) {
 func keywatch() {
 	world := cli.World{
 		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, ReadFile: os.ReadFile,
-		Open:          open,
-		Now:           later,
+		Open: open,
+		Witness: func(ctx context.Context, t cli.Target) (cli.Witness, error) {
+			return live.Open(ctx, live.Options{Region: t.Region, Notice: t.Notice, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
+		},
+		Now:           clock,
 		Hint:          live.Hint,
 		Actions:       live.Actions,
 		FrozenActions: live.FrozenActions,
@@ -46,8 +51,11 @@ func open(ctx context.Context, t cli.Target) (cli.Source, error) {
 	return live.Open(ctx, live.Options{Region: t.Region, Role: t.Role, Notice: t.Notice, Getenv: os.Getenv, Now: time.Now, MaxAttempts: 2, MaxBackoff: time.Millisecond, Rates: unlimited()})
 }
 
-// later is the clock that a snapshot's age is judged by: it is $LATER ahead.
-func later() time.Time {
+// clock is $NOW, or else $LATER ahead of that of the machine.
+func clock() time.Time {
+	if now, err := time.Parse(time.RFC3339, os.Getenv("NOW")); err == nil {
+		return now
+	}
 	ahead, _ := time.ParseDuration(os.Getenv("LATER"))
 	return time.Now().Add(ahead)
 }
@@ -89,7 +97,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"account": account, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"account": account, "confirm": confirm, "exits": exits},
 	})
 }
 
@@ -107,7 +115,7 @@ func account(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { srv.Close() })
 	if len(args) == 2 {
 		op, kind, _ := strings.Cut(args[1], "=")
-		k, ok := map[string]fakeaws.Kind{"denied": fakeaws.AccessDenied, "expired": fakeaws.ExpiredToken, "throttled": fakeaws.Throttle}[kind]
+		k, ok := map[string]fakeaws.Kind{"denied": fakeaws.AccessDenied, "expired": fakeaws.ExpiredToken, "throttled": fakeaws.Throttle, "cut": fakeaws.Cut}[kind]
 		if !ok {
 			ts.Fatalf("unknown fault %q", kind)
 		}
@@ -117,6 +125,16 @@ func account(ts *testscript.TestScript, neg bool, args []string) {
 		name, value, _ := strings.Cut(v, "=")
 		ts.Setenv(name, value)
 	}
+}
+
+// confirm STATUS DIR: sla file with the SHA-256 of the folder's manifest ends with
+// this status.
+func confirm(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: confirm STATUS DIR")
+	}
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(ts.ReadFile(filepath.Join(args[1], "manifest.json")))))
+	exits(ts, false, []string{args[0], "keywatch", "sla", "file", args[1], "--confirm", hash})
 }
 
 // exits STATUS COMMAND...: the command ends with exactly this status.

@@ -101,6 +101,37 @@ func TestThePolicyInTheReadmeIsWhatTheCodeCalls(t *testing.T) {
 	}
 }
 
+// The verbs of sla have policies of their own, in a table of their page.
+func TestThePermissionsOfSLAAreWhatTheCodeCalls(t *testing.T) {
+	t.Parallel()
+	_, table, _ := strings.Cut(read(t, "docs/sla.md"), "\n## Permissions\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	verbs := 0
+	for line := range strings.Lines(table) {
+		left, right, row := strings.Cut(strings.TrimPrefix(line, "| `sla "), " | ")
+		if !row || left == line {
+			continue
+		}
+		actions := regexp.MustCompile("`([a-z]+:[A-Za-z]+)`").FindAllStringSubmatch(right, -1)
+		for _, verb := range regexp.MustCompile("[a-z]+`").FindAllString(strings.ReplaceAll(left, "sla ", ""), -1) {
+			verbs++
+			want, _ := live.Actions("sla " + strings.TrimSuffix(verb, "`"))
+			want = slices.DeleteFunc(want, func(a string) bool { return a == "sts:GetCallerIdentity" })
+			slices.Sort(want)
+			var got []string
+			for _, a := range actions {
+				got = append(got, a[1])
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("sla %s: the table has %v, the code calls %v", verb, got, want)
+			}
+		}
+	}
+	if verbs != 4 {
+		t.Errorf("%d verbs in the table, want collect, report, claim and file", verbs)
+	}
+}
+
 // Files that the README links to exist.
 func TestLinksInTheReadmeLeadSomewhere(t *testing.T) {
 	t.Parallel()

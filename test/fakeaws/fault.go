@@ -13,7 +13,7 @@ const (
 	// Unavailable answers HTTP 503 with a body that is no AWS error, as a load
 	// balancer does.
 	Unavailable
-	// Reset closes the connection without an answer.
+	// Reset closes the connection without an answer, and nothing was done.
 	Reset
 	// Cut closes the connection half-way through the right answer.
 	Cut
@@ -66,6 +66,10 @@ const (
 	NoItems
 	// NoList leaves the list out of the page.
 	NoList
+	// Partial marks each series of metric data as a part, and Warned says that not
+	// all metrics are in it.
+	Partial
+	Warned
 )
 
 // Forever as Fault.Times never stops.

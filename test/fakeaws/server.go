@@ -3,7 +3,7 @@
 // as little in each page as a test wants, and with faults where it wants them.
 //
 // It holds data and behaves: it pages, denies, throttles, loses connections.
-// What it does not do is deploy: every call that would change something is
+// It opens cases of AWS Support. What it does not do is deploy: every call that would change something is
 // recorded ([Server.WriteCalls]); uploads go nowhere and CloudFormation refuses.
 // The CDK CLI gets as far as running its app and creating a change set. Give it
 // a HOME of its own: it remembers there which account an access key belongs to.
@@ -40,6 +40,7 @@ type Server struct {
 	// Made of the state when they are needed, and anew when it changes.
 	byID  map[string]*Key
 	lists map[string][]*Key
+	sets  map[string]map[string][]byte // of attachments
 }
 
 type options struct {
@@ -340,6 +341,10 @@ func (s *Server) answer(req *request, fault Fault) answer {
 		return s.sts(req)
 	case "tag":
 		return s.tagging(req, fault)
+	case "logs":
+		return s.logs(req, fault)
+	case "support":
+		return s.support(req, fault)
 	}
 	return s.others(req)
 }
@@ -359,7 +364,7 @@ func order[T any](s *Server, items []T) []T {
 type Call struct {
 	// N is its place in the order of arrival, from 1.
 	N int
-	// Service as IAM spells it: kms, sts, cloudwatch, cloudformation, s3, ssm.
+	// Service as IAM spells it: kms, sts, cloudwatch, cloudformation, logs, support, s3, ssm.
 	Service string
 	// Operation is the API's name; for S3, the method and the path.
 	Operation string
@@ -380,7 +385,7 @@ func (c Call) Name() string {
 
 // Write says whether the call is not one that is known to only read.
 func (c Call) Write() bool {
-	for _, prefix := range []string{"Describe", "Get", "List", "Validate", "Detect", "AssumeRole", "GET ", "HEAD "} {
+	for _, prefix := range []string{"Describe", "Get", "List", "Validate", "Detect", "AssumeRole", "Filter", "GET ", "HEAD "} {
 		if strings.HasPrefix(c.Operation, prefix) {
 			return false
 		}

@@ -271,6 +271,8 @@ func (s *Server) cloudwatch(req *request, f Fault) answer {
 		return s.describeAlarms(req, f)
 	case "ListDashboards":
 		return s.listDashboards(req, f)
+	case "GetMetricData":
+		return s.getMetricData(req, f)
 	}
 	return unknownOperation(req)
 }

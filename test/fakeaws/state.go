@@ -20,6 +20,16 @@ type State struct {
 	// Dashboards are names. Every region tells them.
 	Dashboards []string
 	Stacks     []Stack
+	// Requests are what AWS/KMS SuccessfulRequest counts, Calls AWS/Usage CallCount.
+	Requests []Requests
+	Calls    []Calls
+	// LogGroups are the events of log groups by name.
+	LogGroups map[string][]LogEvent
+	// NoSupportPlan refuses the API of AWS Support; Services are what it has cases
+	// for, and Cases those that there are.
+	NoSupportPlan bool
+	Services      []SupportService
+	Cases         []SupportCase
 }
 
 // Key is one KMS key. What is left empty is that of an ordinary customer key.

@@ -34,6 +34,8 @@ type request struct {
 	filters    []tagFilter
 	filterText string
 	prefix     string // of ListDashboards
+	body       []byte // of awsJSON
+	input      cbor.Map
 }
 
 // maxRequest is more than any request of the readers under test.
@@ -74,7 +76,7 @@ func parse(r *http.Request) (*request, error) {
 }
 
 func (req *request) parseJSON(target string, body []byte) error {
-	req.protocol = awsJSON
+	req.protocol, req.body = awsJSON, body
 	_, req.Operation, _ = strings.Cut(target, ".")
 	var in struct {
 		KeyId, Marker, NextToken, PaginationToken string
@@ -112,6 +114,7 @@ func (req *request) parseCBOR(operation string, body []byte) error {
 	if !ok {
 		return fmt.Errorf("%s: the request is no map", operation)
 	}
+	req.input = in
 	if token, ok := in["NextToken"].(cbor.String); ok {
 		req.Marker = string(token)
 	}

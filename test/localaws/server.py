@@ -25,6 +25,7 @@ why, stands at the top of each module:
     rules.py           what CloudWatch demands beyond its service model
     shapes.py          the checks against the service models
     kms.py             the dates of aliases
+    cases.py           what opening a case of AWS Support needs
     cbor.py            the protocol that the Go SDK speaks to CloudWatch
     journal.py         the record of all calls, at /keywatch-local/calls
 """
@@ -67,12 +68,14 @@ def application() -> Any:
         create_backend_app,
     )
 
+    import cases
     import cbor
     import cloudformation
     import cloudwatch
     import journal
     import kms
 
+    cases.install()
     cloudwatch.install()
     kms.install()
     moto = DomainDispatcherApplication(create_backend_app)

@@ -1,0 +1,247 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"keywatch/internal/sla"
+)
+
+// sending is one run of `sla file`.
+type sending struct {
+	dir, confirm      string
+	service, category string
+}
+
+func (w *World) slaFileCommand() *cobra.Command {
+	var f sending
+	cmd := &cobra.Command{
+		Use:   "file DIR",
+		Short: "open the case of a claim, once a person has confirmed it",
+		Long: `Show the case that would be opened for a claim folder: service and category, which
+are looked up at AWS Support, subject, text, attachments. With --confirm and the
+SHA-256 of the manifest, which keywatch sla claim printed, the case is opened.
+
+The folder must be unchanged. What was sent is recorded in filed.json in the folder;
+keywatch sla verify knows that file. A claim that has a record, or a case with the same
+subject, is not sent again. AWS Support has an API from the Business plan on; without
+one, the steps for the console are printed.`,
+		Example: "  keywatch sla file claim-2026-10\n  keywatch sla file claim-2026-10 --confirm 3f5a…",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.dir = args[0]
+			return w.file(cmd.Context(), f)
+		},
+	}
+	cmd.Flags().StringVar(&f.confirm, "confirm", "", "the SHA-256 of the manifest: open the case")
+	cmd.Flags().StringVar(&f.service, "service", "", "service code of AWS Support (default: the one about billing)")
+	cmd.Flags().StringVar(&f.category, "category", "", "category code (default: the service's one about credits)")
+	return cmd
+}
+
+func (w *World) file(ctx context.Context, f sending) error {
+	c, hash, err := w.caseOf(f)
+	if err != nil {
+		return err
+	}
+	s, _, err := w.witness(ctx, c.Account, c.Region, "the claim")
+	if err != nil {
+		return err
+	}
+	services, err := s.SupportServices(ctx)
+	if err != nil {
+		return w.noCase(f, c, err)
+	}
+	service, category, err := sla.Choose(services, f.service, f.category)
+	if err != nil {
+		w.note("error", "%v", err)
+		return errGate
+	}
+	if err := w.showCase(c, service, category); err != nil {
+		return err
+	}
+	open, err := s.SupportCase(ctx, c.Subject)
+	if err != nil {
+		return w.noCase(f, c, err)
+	}
+	if open != "" {
+		w.note("error", "AWS Support has a case with this subject already: %s; nothing was sent", open)
+		w.note("hint", "look at it in the AWS Support Center, and write there what is to be added")
+		return errGate
+	}
+	if f.confirm == "" {
+		w.note("notice", "nothing was sent; when you have reviewed it: keywatch sla file %s --confirm %s", f.dir, hash)
+		return nil
+	}
+	return w.send(ctx, s, f, c, hash, service.Code, category.Code)
+}
+
+// caseOf makes the case of a folder that is unchanged and was not sent.
+func (w *World) caseOf(f sending) (*sla.Case, string, error) {
+	m, hash, problems, err := sla.Verify(os.DirFS(f.dir))
+	if err != nil {
+		return nil, "", environment(fmt.Errorf("%s: %w", f.dir, err))
+	}
+	for _, p := range problems {
+		w.note("error", "%s: %s", f.dir, p)
+	}
+	if len(problems) > 0 {
+		w.note("hint", "only an unchanged claim is sent; make it anew with keywatch sla claim")
+		return nil, "", errGate
+	}
+	filed, err := readFiling(f.dir, hash)
+	switch {
+	case err != nil:
+		return nil, "", environment(fmt.Errorf("%s: %w", f.dir, err))
+	case filed != nil && filed.Case == "":
+		w.note("error", "%s was sent on %s, and it is not known whether the case was opened; nothing was sent", f.dir, filed.Sent.Format(time.RFC3339))
+		w.note("hint", "look in the AWS Support Center for a case %q; only if there is none, remove %s and repeat", filed.Subject, filepath.Join(f.dir, sla.FiledName))
+		return nil, "", errGate
+	case filed != nil:
+		w.note("error", "%s was sent on %s as %s; nothing was sent again", f.dir, filed.Sent.Format(time.RFC3339), filed.Case)
+		return nil, "", errGate
+	case f.confirm != "" && !strings.EqualFold(f.confirm, hash):
+		w.note("error", "--confirm is %s, and the SHA-256 of the manifest of %s is %s; nothing was sent", f.confirm, f.dir, hash)
+		w.note("hint", "review this claim with keywatch sla file %s, and confirm the one that you have reviewed", f.dir)
+		return nil, "", errGate
+	}
+	c, err := sla.NewCase(os.DirFS(f.dir), m)
+	if err != nil {
+		return nil, "", environment(fmt.Errorf("%s: %w", f.dir, err))
+	}
+	for _, piece := range c.Missing {
+		w.note("warning", "the claim lacks a piece: %s", piece)
+	}
+	if w.Now != nil && !w.Now().Before(c.Deadline.AddDate(0, 0, 1)) {
+		w.note("warning", "the claim was due by %s, by the earlier reading of the agreement", c.Deadline.Format(time.DateOnly))
+	}
+	return c, hash, nil
+}
+
+// readFiling is the record of a claim with that manifest, or nil.
+func readFiling(dir, hash string) (*sla.Filing, error) {
+	data, err := os.ReadFile(filepath.Join(dir, sla.FiledName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	filed, err := sla.ReadFiling(data, hash)
+	return &filed, err
+}
+
+// showCase prints exactly what is sent.
+func (w *World) showCase(c *sla.Case, service sla.Service, category sla.Category) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "service      %s (%s)\n", service.Code, plainText(service.Name))
+	fmt.Fprintf(&b, "category     %s (%s)\n", category.Code, plainText(category.Name))
+	fmt.Fprintf(&b, "issue type   %s\n", sla.IssueType)
+	fmt.Fprintf(&b, "account      %s\n", c.Account)
+	fmt.Fprintf(&b, "claim by     %s\n", c.Deadline.Format(time.DateOnly))
+	showText(&b, c)
+	_, err := w.Stdout.Write(b.Bytes())
+	return output(err)
+}
+
+func showText(b *bytes.Buffer, c *sla.Case) {
+	for _, d := range c.Attachments {
+		fmt.Fprintf(b, "attachment   %s, %d bytes\n", d.Name, len(d.Data))
+	}
+	fmt.Fprintf(b, "subject      %s\n\n%s", c.Subject, plainText(c.Body))
+}
+
+// plainText keeps text that others wrote from steering a terminal.
+func plainText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// noCase is a failure of AWS Support. Without a plan that has its API, the console
+// takes the same case from a person.
+func (w *World) noCase(f sending, c *sla.Case, err error) error {
+	if !errors.Is(err, sla.ErrNoPlan) {
+		return environment(fmt.Errorf("nothing was sent: %w", err))
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `The support plan of account %s has no API. A case about the bill can be opened in the
+console on every plan:
+
+1. Sign in to account %[1]s and open the AWS Support Center, "Create case".
+2. Choose "Account and billing", the service and category about billing and credits.
+3. Subject and description are below; attach these files of %s:
+4. Send it by %s, and keep the case ID.
+
+`, c.Account, f.dir, c.Deadline.Format(time.DateOnly))
+	showText(&b, c)
+	if _, err := w.Stdout.Write(b.Bytes()); err != nil {
+		return output(err)
+	}
+	return environment(advised{
+		fmt.Errorf("nothing was sent: %w", err),
+		"open the case in the console: the steps and the text are on standard output",
+	})
+}
+
+// send opens the case. The record comes first: if this process ends while AWS is
+// asked, it says that nobody knows.
+func (w *World) send(ctx context.Context, s Witness, f sending, c *sla.Case, hash, service, category string) error {
+	set, err := s.Attach(ctx, c.Attachments)
+	if err != nil {
+		return w.noCase(f, c, err)
+	}
+	path := filepath.Join(f.dir, sla.FiledName)
+	filing := sla.NewFiling(hash, c.Subject, w.Now())
+	if err := newFile(path, filing); err != nil {
+		return environment(fmt.Errorf("nothing was sent: record what is sent: %w", err))
+	}
+	id, err := s.OpenCase(ctx, c, service, category, set)
+	if errors.Is(err, sla.ErrUnsure) {
+		return environment(advised{
+			fmt.Errorf("the case may have been opened; look before you repeat: %w", err),
+			fmt.Sprintf("look in the AWS Support Center for a case %q; only if there is none, remove %s and repeat", c.Subject, path),
+		})
+	}
+	if err != nil {
+		return w.noCase(f, c, errors.Join(err, os.Remove(path)))
+	}
+	filing.Case = id
+	data, err := filing.Encode()
+	if err == nil {
+		err = replaceFile(path, data)
+	}
+	if err != nil {
+		return environment(fmt.Errorf("the case was opened as %s; %s could not be completed: %w", id, path, err))
+	}
+	w.note("notice", "the case was opened as %s; %s says so", id, path)
+	return nil
+}
+
+// newFile writes a record where there is none yet: of two that file one claim at
+// once, the second fails.
+func newFile(path string, filing sla.Filing) error {
+	data, err := filing.Encode()
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
