@@ -32,6 +32,9 @@ type decoder struct {
 	given map[string]Pos
 	// defaults are what rules build on.
 	defaults defaults
+	// actionPaths are the paths of actions; what rules share by an alias has that of
+	// the first, so that one mistake is one message.
+	actionPaths map[*yaml.Node]string
 }
 
 func (d *decoder) pos(n *yaml.Node) Pos {

@@ -98,20 +98,20 @@ func TestRemarksOnOutcomes(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ top, rule, want string }{
 		{"defaults: {actions: {ok: [arn:aws:sns:eu-west-1:111122223333:a]}}", "actions: {alarm: []}", ""},
-		{"defaults: {anomaly: {direction: below}}", "continue: true", "2:33: warning: defaults: an anomaly alarm with direction: below and missing: notBreaching"},
+		{"defaults: {anomaly: {direction: below}}", "continue: true", "2:33: warning: defaults.anomaly.direction: an anomaly alarm with direction: below and missing: notBreaching"},
 		{"defaults: {anomaly: {direction: below}}", "anomaly: {missing: breaching}", ""},
-		{"defaults: {anomaly: {direction: below}}", "anomaly: {missing: ignore}", `4:48: warning: rule "r": an anomaly alarm with direction: below and missing: ignore`},
-		{"defaults: {anomaly: {direction: below, missing: breaching}}", "perOperation: {Decrypt: {direction: above}}", `4:65: warning: rule "r": an anomaly alarm with direction: above and missing: breaching`},
-		{"defaults: {perOperation: {Decrypt: {missing: missing}}}", "continue: true", "2:46: warning: defaults: missing: missing puts"},
+		{"defaults: {anomaly: {direction: below}}", "anomaly: {missing: ignore}", `4:48: warning: rules[0].anomaly.missing: an anomaly alarm of rule "r" with direction: below and missing: ignore`},
+		{"defaults: {anomaly: {direction: below, missing: breaching}}", "perOperation: {Decrypt: {direction: above}}", `4:65: warning: rules[0].perOperation.Decrypt.direction: an anomaly alarm of rule "r" with direction: above and missing: breaching`},
+		{"defaults: {perOperation: {Decrypt: {missing: missing}}}", "continue: true", "2:46: warning: defaults.perOperation.Decrypt.missing: missing: missing puts an alarm into"},
 		{"defaults: {perOperation: {Decrypt: {missing: missing}}}", "operations: [Encrypt]", ""},
 		{"defaults: {perOperation: {Sign: off}}", "operations: [Encrypt]", ""},
 		{"", "operations: [Encrypt], perOperation: {Encrypt: off, Sign: off}, thresholds: [{operations: [Sign], above: 1}]",
-			`4:87: warning: rule "r" has perOperation for Sign, which is not among its operations, so it has no effect; add Sign to operations, or remove it here [unused]`},
-		{"", "perOperation: {GenerateDataKeyPair: off}", `4:65: warning: rule "r" has perOperation for GenerateDataKeyPair,`},
+			`4:87: warning: rules[0].perOperation.Sign: rule "r" has no alarm on Sign, which is not among its operations, so this has no effect; add Sign to operations, or remove it here [unused]`},
+		{"", "perOperation: {GenerateDataKeyPair: off}", `4:65: warning: rules[0].perOperation.GenerateDataKeyPair: rule "r" has no alarm on GenerateDataKeyPair,`},
 		{"", "operations: applicable, perOperation: {GenerateDataKeyPair: off}", ""},
 		{"defaults: {anomaly: off, operations: [Sign], bandTag: {tag: t}}", "thresholds: [{operations: [Sign], above: 1}]", ""},
-		{"defaults: {anomaly: off}", "bandTag: {tag: t}, thresholds: [{operations: [Sign], above: 1}]", `4:38: warning: rule "r" has bandTag, but its anomaly alarm is off; bandTag has no effect [unused]`},
-		{"", "anomaly: off, perOperation: {Sign: off}, thresholds: [{operations: [Sign], above: 1}]", `4:57: warning: rule "r" has perOperation, but its anomaly alarm is off; perOperation has no effect [unused]`},
+		{"defaults: {anomaly: off}", "bandTag: {tag: t}, thresholds: [{operations: [Sign], above: 1}]", `4:38: warning: rules[0].bandTag: the anomaly alarm of rule "r" is off, so this has no effect; remove it [unused]`},
+		{"", "anomaly: off, perOperation: {Sign: off}, thresholds: [{operations: [Sign], above: 1}]", `4:57: warning: rules[0].perOperation: the anomaly alarm of rule "r" is off, so this has no effect; remove it [unused]`},
 	} {
 		got := strings.Join(remarks(t, test.top, test.rule), "\n")
 		if !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
