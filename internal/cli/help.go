@@ -32,6 +32,9 @@ func (w *World) teach(root *cobra.Command, o *options) {
 		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
 	}
 	for _, cmd := range root.Commands() {
+		if cmd.ValidArgs == nil {
+			cmd.ValidArgsFunction = cobra.NoFileCompletions // keys, or nothing
+		}
 		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(formats), "verify": w.completeRules(o)} {
 			if cmd.Flags().Lookup(flag) != nil {
 				_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there

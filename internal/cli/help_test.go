@@ -106,6 +106,14 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.args, got, c.want)
 		}
 	}
+	for _, verb := range []string{"explain", "plan", "sla", "permissions"} {
+		if out, _, _ := told(t, "__complete", verb, ""); !strings.HasSuffix(strings.TrimSpace(out), "\n:4") && strings.TrimSpace(out) != ":4" { // ShellCompDirectiveNoFileComp
+			t.Errorf("%s offers files: %q", verb, out)
+		}
+	}
+	if out, _, _ := told(t, "__complete", "sla", "report", ""); !strings.HasSuffix(strings.TrimSpace(out), ":0") {
+		t.Errorf("sla report offers no files: %q", out)
+	}
 	for _, shell := range shells {
 		if out, _, status := told(t, "completion", shell); status != ExitOK || !strings.Contains(out, "keywatch") || !strings.Contains(out, "__complete") {
 			t.Errorf("%s: %d, %d bytes", shell, status, len(out))
