@@ -275,6 +275,10 @@ func (d *decoder) integer(n *yaml.Node, where string, low, high int) (int, bool)
 	return v, true
 }
 
+// plainNumber is a number that each reader of YAML takes for the same one: not
+// 1_000, 0x10 or 010, which some read in another way, and some as text.
+var plainNumber = regexp.MustCompile(`^[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$`)
+
 // number reads a decimal number and returns it with the text as written.
 func (d *decoder) number(n *yaml.Node, where string) (v float64, written string, ok bool) {
 	n = resolve(n)
@@ -283,7 +287,7 @@ func (d *decoder) number(n *yaml.Node, where string) (v float64, written string,
 		return 0, "", false
 	}
 	v, err := strconv.ParseFloat(n.Value, 64)
-	if err != nil || v != v || v > 1e300 || v < -1e300 {
+	if err != nil || !plainNumber.MatchString(n.Value) || v > 1e300 || v < -1e300 {
 		d.fail(n, "out-of-range", "%s is %s; write a decimal number such as 2 or 2.5", where, n.Value)
 		return 0, "", false
 	}

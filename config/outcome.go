@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 
@@ -190,9 +191,11 @@ func (d *decoder) bandTag(n *yaml.Node, where string) *BandTag {
 	switch {
 	case d.mistakes() > before:
 	case t.AllowLooser && t.Max.Text == "":
-		d.fail(n, "missing-key", "%s lacks the required key \"max\": with allowLooser: true it is the widest band that a key may ask for", where)
+		d.fail(n, "missing-key", "%s lacks the required key \"max\": with allowLooser: true it is the widest band that a key may have in place of a narrower one", where)
 	case t.Max.Text != "" && t.Min.Value > t.Max.Value:
 		d.fail(n, "out-of-range", "%s: min is %s, more than max, %s; the band of a key is to lie between them", where, t.Min.Text, t.Max.Text)
+	case t.Max.Text != "" && !t.AllowLooser:
+		d.problems.Warn(d.given[within(where, "max")], "unused", "%s.max bounds bands that are wider than the rule's, which only allowLooser: true lets a key have, so it has no effect; add that, or remove max", where)
 	}
 	return &t
 }
@@ -286,6 +289,9 @@ func (d *decoder) adviseUnused(r *Rule, k *ruleKeys) {
 				d.problems.Warn(d.pos(resolve(o.node)), "unused", "%s: rule %q has no alarm on %s, which is not among its operations, so this has no effect; add %[3]s to operations, or remove it here", o.where, r.Name, o.operation)
 			}
 		}
+		if !k.broken["anomaly"] && !k.broken["perOperation"] && !k.broken["operations"] && !k.broken["bandTag"] && k.given["bandTag"] && r.BandTag != nil {
+			d.adviseBandTag(r, within(k.where, "bandTag"))
+		}
 		return
 	}
 	if k.given["operations"] {
@@ -299,6 +305,34 @@ func (d *decoder) adviseUnused(r *Rule, k *ruleKeys) {
 		}
 	}
 	r.BandTag = nil
+}
+
+// adviseBandTag remarks on bounds that no band of the rule lies within, so that the
+// tag, or its allowLooser, does nothing.
+func (d *decoder) adviseBandTag(r *Rule, where string) {
+	t := r.BandTag
+	narrowest, widest := math.Inf(1), 0.0
+	for _, op := range r.watched() {
+		a, own := r.PerOperation[op]
+		if !own {
+			a = r.Anomaly
+		}
+		band, _ := strconv.ParseFloat(a.Band, 64)
+		narrowest, widest = min(narrowest, band), max(widest, band)
+	}
+	warn := func(key, format string, args ...any) {
+		path, pos := d.source(key, where)
+		if path == "" { // min is the default
+			path, pos = where, t.Pos
+		}
+		d.problems.Warn(pos, "unused", "%s: "+format, append([]any{path}, args...)...)
+	}
+	switch {
+	case !t.AllowLooser && t.Min.Value >= widest:
+		warn("min", "min is %s, and no band of rule %q is wider, so that no key can narrow it, and the tag has no effect; lower min, or remove bandTag", t.Min.Text, r.Name)
+	case t.AllowLooser && t.Max.Value <= narrowest:
+		warn("max", "max is %s, and no band of rule %q is narrower, so that no key can widen it, and allowLooser has no effect; raise max, or remove both", t.Max.Text, r.Name)
+	}
 }
 
 // adviseMissing remarks on pairs of direction and missing data that rarely

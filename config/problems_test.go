@@ -130,7 +130,7 @@ func TestOneCauseOneMessage(t *testing.T) {
 		"operations-unknown": 4, "operations-case": 2, "operations-iam": 2, "operations-reencrypt-from": 2,
 		"operations-nested": 2, "anomaly-unknown": 2, "anomaly-direction-case": 3, "breaching-zero": 2,
 		"evaluate-fraction": 2, "thresholds-missing": 2, "contradiction-two-tags": 2,
-		"exception-missing": 3, "context-several": 5, "context-unknown": 2, "rates-zero": 4,
+		"exception-missing": 3, "context-several": 5, "context-unknown": 2, "rates-zero": 4, "limits-underscore": 2,
 	}
 	for _, path := range glob(t, "testdata/err/*.yaml") {
 		name := strings.TrimSuffix(filepath.Base(path), ".yaml")

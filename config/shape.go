@@ -107,8 +107,8 @@ type thresholdShape struct {
 
 type bandTagShape struct {
 	Tag         string  `yaml:"tag,required" min:"1" max:"128" doc:"The key of the tag. Its value is a band: a number above 0."`
-	Min         float64 `yaml:"min" over:"0" max:"100" doc:"The narrowest band that is taken from the tag."`
-	Max         float64 `yaml:"max" over:"0" max:"100" doc:"The widest band that is taken from the tag, with allowLooser."`
+	Min         float64 `yaml:"min" over:"0" max:"100" doc:"The narrowest band that the tag may put in place of a wider one. 1 if left out."`
+	Max         float64 `yaml:"max" over:"0" max:"100" doc:"With allowLooser: the widest band that the tag may put in place of a narrower one."`
 	AllowLooser bool    `yaml:"allowLooser" default:"false" doc:"Whether the tag may also widen the band, which makes the alarm see less."`
 }
 

@@ -400,7 +400,7 @@ func encoded(n *yaml.Node) string {
 	if err != nil {
 		panic(err) // a tree of texts
 	}
-	return strings.TrimSuffix(string(text), "\n")
+	return config.Escaped(strings.TrimSuffix(string(text), "\n"))
 }
 
 // told is a tag's key or value in a comment: on one line, and not too long.
