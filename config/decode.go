@@ -294,6 +294,13 @@ func (d *decoder) number(n *yaml.Node, where string) (v float64, written string,
 	return v, n.Value, true
 }
 
+// A length of time is whole hours, minutes and seconds, so that the schema can say
+// what it looks like; that of a period has no seconds beside others.
+var (
+	periodForm = regexp.MustCompile(`^([1-9][0-9]*h([0-9]+m)?(0s)?|[1-9][0-9]*m(0s)?|[1-9][0-9]*s)$`)
+	lengthForm = regexp.MustCompile(`^([1-9][0-9]*h([0-9]+m)?([0-9]+s)?|[1-9][0-9]*m([0-9]+s)?|[1-9][0-9]*s)$`)
+)
+
 // duration reads a length of time in whole minutes, as Go writes it.
 func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (time.Duration, bool) {
 	n = resolve(n)
@@ -314,6 +321,8 @@ func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (t
 		d.fail(n, "period", "%s is %s; the metrics of AWS/KMS come in whole minutes: write for example 1m, 5m, 15m or 1h", where, s)
 	case v > longest:
 		d.fail(n, "period", "%s is %s; the longest period here is %s", where, s, goDuration(longest))
+	case !periodForm.MatchString(s):
+		d.fail(n, "period", "%s is %q; write it in whole hours and minutes: %s", where, s, goDuration(v))
 	default:
 		return v, true
 	}

@@ -216,7 +216,7 @@ func (d *decoder) instant(n *yaml.Node, where, want string, layouts ...string) t
 		switch {
 		case err != nil:
 			continue
-		case t.UTC().Year() < firstYear || t.UTC().Year() > lastYear:
+		case t.Year() < firstYear || t.Year() > lastYear:
 			d.fail(n, "bad-date", "%s is %s; allowed: years from %d to %d", where, n.Value, firstYear, lastYear)
 			return time.Time{}
 		}
