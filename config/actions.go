@@ -22,7 +22,7 @@ func (a Actions) Fill(at Place) (spec.Actions, diag.List) {
 		for _, action := range in {
 			arn := at.expand(action.ARN)
 			if why := at.refuse(arn); why != "" {
-				problems.Add(action.Pos, "bad-arn", "action %q %s", brief(action.ARN), why)
+				problems.Add(action.Pos, "bad-arn", "%s %q %s", action.Path, brief(action.ARN), why)
 				continue
 			}
 			out = append(out, arn)

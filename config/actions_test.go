@@ -23,15 +23,15 @@ func TestFill(t *testing.T) {
 		{china, "arn:{partition}:sns:{region}:{account}:t", "arn:aws-cn:sns:cn-north-1:111122223333:t", ""},
 		{here, "arn:aws:sns:eu-west-1:444455556666:t", "arn:aws:sns:eu-west-1:444455556666:t", ""},
 		{here, "arn:aws:sns:{region}:{account}:{region}-{account}", "arn:aws:sns:eu-west-1:111122223333:eu-west-1-111122223333", ""},
-		{here, "arn:aws:sns:eu-west-2:111122223333:t", "", `action "arn:aws:sns:eu-west-2:111122223333:t" is of the region eu-west-2, but CloudWatch only notifies within its own, eu-west-1; write {region}, or name a resource there`},
-		{china, "arn:aws:sns:cn-north-1:111122223333:t", "", `action "arn:aws:sns:cn-north-1:111122223333:t" is of the partition "aws", but this is "aws-cn"; write {partition}`},
+		{here, "arn:aws:sns:eu-west-2:111122223333:t", "", `p "arn:aws:sns:eu-west-2:111122223333:t" is of the region eu-west-2, but CloudWatch only notifies within its own, eu-west-1; write {region}, or name a resource there`},
+		{china, "arn:aws:sns:cn-north-1:111122223333:t", "", `p "arn:aws:sns:cn-north-1:111122223333:t" is of the partition "aws", but this is "aws-cn"; write {partition}`},
 		{here, "arn:aws:lambda:eu-west-1:111122223333:function:f", "arn:aws:lambda:eu-west-1:111122223333:function:f", ""},
 		{config.Place{}, "arn:{partition}:sns:{region}:{account}:t", "arn:{partition}:sns:{region}:{account}:t", ""},
 		{config.Place{}, "arn:aws:sns:eu-west-2:111122223333:t", "arn:aws:sns:eu-west-2:111122223333:t", ""},
 		{config.Place{Region: "eu-west-1"}, "arn:{partition}:sns:{region}:{account}:t", "arn:{partition}:sns:eu-west-1:{account}:t", ""},
 	} {
 		place := diag.Pos{File: "f", Line: 3, Col: 4}
-		got, problems := config.Actions{Alarm: []config.Action{{ARN: test.arn, Pos: place}}}.Fill(test.at)
+		got, problems := config.Actions{Alarm: []config.Action{{ARN: test.arn, Path: "p", Pos: place}}}.Fill(test.at)
 		switch {
 		case test.want == "":
 			want := diag.List{{Pos: place, Code: "bad-arn", Message: test.no}}

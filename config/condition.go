@@ -175,7 +175,7 @@ func (d *decoder) condition(n *yaml.Node, where string, depth int) *Condition {
 		return nil
 	}
 	if depth > maxDepth {
-		d.fail(n, "too-deep", "a condition is nested more than %d deep here; say it with fewer levels of all, any and not", maxDepth)
+		d.fail(n, "too-deep", "%s nests conditions more than %d deep here; say it with fewer levels of all, any and not", where[:strings.Index(where, ".match")+len(".match")], maxDepth)
 		return nil
 	}
 	keys := mappingKeys(n)
@@ -205,7 +205,7 @@ func (d *decoder) noCondition(n *yaml.Node, where string) {
 	case key.Kind != yaml.ScalarNode:
 		d.fail(key, "wrong-type", "a key of %s is %s; write a name", where, kindOf(key))
 	case key.Value == "every":
-		d.fail(key, "unknown-key", "every is a word and no key: write match: every to match each key")
+		d.fail(key, "unknown-key", "every in %s is a word and no key; write match: every to match each key", where)
 	case key.Value == "or" || key.Value == "and":
 		d.fail(key, "unknown-key", "unknown key %q in %s; write any for or, and all for and", key.Value, where)
 	case key.Value != "<<" && !near(key.Value, "tag", "all", "any", "not") && value.Kind == yaml.ScalarNode:

@@ -236,8 +236,9 @@ type Actions struct {
 
 // Action is one ARN as the user wrote it.
 type Action struct {
-	ARN string
-	Pos Pos
+	ARN  string
+	Path string // as in messages: "rules[0].actions.alarm[1]"
+	Pos  Pos
 }
 
 // None says that nobody is notified.

@@ -9,15 +9,15 @@ import (
 // can never match is an error and not silence. It proves, and does not guess: a
 // list of literal values is tried in full, a pair of patterns is only compared
 // with itself.
-func (d *decoder) contradictions(c *Condition) {
+func (d *decoder) contradictions(c *Condition, where string) {
 	if c != nil {
-		d.contradictionsIn(c, map[*Condition]bool{})
+		d.contradictionsIn(c, where, map[*Condition]bool{})
 	}
 }
 
 // contradictionsIn leaves out what is done: an "all" within an "all" is
 // looked at with the outer one.
-func (d *decoder) contradictionsIn(c *Condition, done map[*Condition]bool) {
+func (d *decoder) contradictionsIn(c *Condition, where string, done map[*Condition]bool) {
 	if c.Kind == All && !done[c] {
 		bySubject := map[string][]demand{}
 		var order []string
@@ -30,13 +30,24 @@ func (d *decoder) contradictionsIn(c *Condition, done map[*Condition]bool) {
 		}
 		for _, about := range order {
 			if clash := impossible(bySubject[about]); clash != "" {
-				d.problems.Add(c.Pos, "contradiction", "no %s satisfies all of this: %s; this can never match: use any, or drop one", about, clash)
+				d.problems.Add(c.Pos, "contradiction", "%s.all: no %s satisfies all of this: %s; this can never match: use any, or drop one", where, about, clash)
 			}
 		}
 	}
-	for _, child := range c.Children {
-		d.contradictionsIn(child, done)
+	for i, child := range c.Children {
+		d.contradictionsIn(child, c.below(where, i), done)
 	}
+}
+
+// below is the path of a child of the condition at a path.
+func (c *Condition) below(where string, i int) string {
+	switch c.Kind {
+	case Not:
+		return where + ".not"
+	case Any:
+		return fmt.Sprintf("%s.any[%d]", where, i)
+	}
+	return fmt.Sprintf("%s.all[%d]", where, i)
 }
 
 // about names what a leaf looks at, the same for leaves that look at the same.

@@ -32,6 +32,9 @@ type decoder struct {
 	given map[string]Pos
 	// defaults are what rules build on.
 	defaults defaults
+	// actionPaths are the paths of actions; what rules share by an alias has that of
+	// the first, so that one mistake is one message.
+	actionPaths map[*yaml.Node]string
 }
 
 func (d *decoder) pos(n *yaml.Node) Pos {
@@ -272,6 +275,10 @@ func (d *decoder) integer(n *yaml.Node, where string, low, high int) (int, bool)
 	return v, true
 }
 
+// plainNumber is a number that each reader of YAML takes for the same one: not
+// 1_000, 0x10 or 010, which some read in another way, and some as text.
+var plainNumber = regexp.MustCompile(`^[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$`)
+
 // number reads a decimal number and returns it with the text as written.
 func (d *decoder) number(n *yaml.Node, where string) (v float64, written string, ok bool) {
 	n = resolve(n)
@@ -280,12 +287,19 @@ func (d *decoder) number(n *yaml.Node, where string) (v float64, written string,
 		return 0, "", false
 	}
 	v, err := strconv.ParseFloat(n.Value, 64)
-	if err != nil || v != v || v > 1e300 || v < -1e300 {
+	if err != nil || !plainNumber.MatchString(n.Value) || v > 1e300 || v < -1e300 {
 		d.fail(n, "out-of-range", "%s is %s; write a decimal number such as 2 or 2.5", where, n.Value)
 		return 0, "", false
 	}
 	return v, n.Value, true
 }
+
+// A length of time is whole hours, minutes and seconds, so that the schema can say
+// what it looks like; that of a period has no seconds beside others.
+var (
+	periodForm = regexp.MustCompile(`^([1-9][0-9]*h([0-9]+m)?(0s)?|[1-9][0-9]*m(0s)?|[1-9][0-9]*s)$`)
+	lengthForm = regexp.MustCompile(`^([1-9][0-9]*h([0-9]+m)?([0-9]+s)?|[1-9][0-9]*m([0-9]+s)?|[1-9][0-9]*s)$`)
+)
 
 // duration reads a length of time in whole minutes, as Go writes it.
 func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (time.Duration, bool) {
@@ -307,6 +321,8 @@ func (d *decoder) duration(n *yaml.Node, where string, longest time.Duration) (t
 		d.fail(n, "period", "%s is %s; the metrics of AWS/KMS come in whole minutes: write for example 1m, 5m, 15m or 1h", where, s)
 	case v > longest:
 		d.fail(n, "period", "%s is %s; the longest period here is %s", where, s, GoDuration(longest))
+	case !periodForm.MatchString(s):
+		d.fail(n, "period", "%s is %q; write it in whole hours and minutes: %s", where, s, GoDuration(v))
 	default:
 		return v, true
 	}

@@ -2,12 +2,14 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -31,10 +33,27 @@ func (c *Config) Effective() ([]byte, error) {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
-	if err := enc.Encode(c.tree()); err != nil {
+	if err := errors.Join(enc.Encode(c.tree()), enc.Close()); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), enc.Close()
+	return []byte(Escaped(b.String())), nil
+}
+
+// Escaped is YAML that shows all that it holds: what does not show, or turns the
+// text around it, stands within double quotes and is escaped.
+func Escaped(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case unicode.IsPrint(r) || r == '\n':
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // EffectiveValues are the values of [Config.Effective], in its order.
@@ -125,8 +144,8 @@ func originOf(path string, pos Pos) string {
 // text is a string, which the encoder quotes where it must.
 func text[T ~string](s T) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: string(s)}
-	if strings.Contains(n.Value, "\n") {
-		n.Style = yaml.DoubleQuotedStyle // on one line, with its origin
+	if strings.ContainsFunc(n.Value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		n.Style = yaml.DoubleQuotedStyle // on one line, with its origin; see Escaped
 	}
 	return n
 }

@@ -1,10 +1,12 @@
 package config_test
 
 import (
+	"bytes"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,6 +105,9 @@ func TestEffectiveRoundTrip(t *testing.T) {
 		}
 		if diff := cmp.Diff(withoutOrigins(text), withoutOrigins(twice)); diff != "" {
 			t.Errorf("%s: the second time it is different:\n%s", path, diff)
+		}
+		if i := bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("%s: what does not show is not escaped: %q", path, text[i:])
 		}
 		for line := range strings.Lines(string(text)) {
 			value := strings.TrimSuffix(strings.TrimSpace(line), ":")

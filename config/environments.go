@@ -59,7 +59,10 @@ func (d *decoder) environment(where string, item *yaml.Node) Environment {
 
 const maxRoleName = 64 + 512 // name and path ("CreateRole", IAM API Reference)
 
-var rolePattern = regexp.MustCompile(`^arn:(\{partition\}|aws(?:-[a-z]+)*):iam::(\{account\}|[0-9]{12}):role/([\w+=,.@/{}-]+)$`)
+// roleARN has the account and the name with its path in groups.
+const roleARN = `arn:(?:\{partition\}|aws(?:-[a-z]+)*):iam::(\{account\}|[0-9]{12}):role/((?:[\w+=,.@/-]|\{(?:partition|account|region)\})*(?:[\w+=,.@-]|\{(?:partition|account|region)\}))`
+
+var rolePattern = regexp.MustCompile(`^` + roleARN + `$`)
 
 func (d *decoder) role(n *yaml.Node, where string, e Environment) {
 	if e.Role == RoleNone || e.Role == RoleLookup {
@@ -72,10 +75,10 @@ func (d *decoder) role(n *yaml.Node, where string, e Environment) {
 		d.fail(n, "bad-role", "%s has the unknown placeholder %s; allowed: {partition}, {account}, {region}", where, strange)
 	case m == nil && !strings.HasPrefix(e.Role, "arn:"):
 		d.fail(n, "bad-role", "%s is %q%s; allowed: none, cdk-lookup, or the ARN of a role", where, brief(e.Role), diag.DidYouMean(e.Role, words))
-	case m == nil || len(m[3]) > maxRoleName || strings.HasSuffix(m[3], "/"):
+	case m == nil || len(m[2]) > maxRoleName:
 		d.fail(n, "bad-role", "%s is %q, which is no ARN of a role; write for example arn:{partition}:iam::{account}:role/keywatch-read", where, brief(e.Role))
-	case m[2] != "{account}" && accountPattern.MatchString(e.Account) && m[2] != e.Account:
-		d.fail(n, "bad-role", "%s is a role of account %s, but this environment is account %s, and a role reads its own account; write {account}", where, m[2], e.Account)
+	case m[1] != "{account}" && accountPattern.MatchString(e.Account) && m[1] != e.Account:
+		d.fail(n, "bad-role", "%s is a role of account %s, but this environment is account %s, and a role reads its own account; write {account}", where, m[1], e.Account)
 	}
 }
 

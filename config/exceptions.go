@@ -32,23 +32,36 @@ const exceptionKeys = "a key ID, a key ARN, or an alias with alias/"
 // exceptions reads which keys are excepted. It comes after environments, which
 // they are held against.
 func (d *decoder) exceptions(n *yaml.Node, c *Config) {
-	type identity struct{ key, account, region string }
-	first := map[identity]Pos{}
+	type identity struct{ key, account, region string } // of all environments: without account and region
+	first, anywhere := map[identity]int{}, map[string]int{}
 	d.list(n, "exceptions", "exceptions, each beginning with - key:", func(i int, item *yaml.Node) {
 		if i >= maxExceptions {
 			return
 		}
 		where := fmt.Sprintf("exceptions[%d]", i)
+		before := d.mistakes()
 		e := d.exception(item, where, c.Environments)
 		c.Exceptions = append(c.Exceptions, e)
-		id := identity{e.Key[strings.LastIndex(e.Key, ":key/")+1:], e.Account, e.Region}
-		id.key = strings.TrimPrefix(id.key, "key/")
-		switch p, double := first[id]; {
-		case e.Key == "":
-		case double:
-			d.problems.Add(e.Pos, "duplicate-exception", "%s excepts %s%s, as line %d does; keep one, with the reason and the date that hold", where, e.Key, e.of(), p.Line)
-		default:
-			first[id] = e.Pos
+		if d.mistakes() > before {
+			return
+		}
+		key := e.Key[strings.LastIndex(e.Key, ":key/")+1:]
+		key = strings.TrimPrefix(key, "key/")
+		other, double := first[identity{key, e.Account, e.Region}]
+		if !double {
+			other, double = first[identity{key: key}]
+		}
+		if !double && e.Account == "" {
+			other, double = anywhere[key]
+		}
+		if double {
+			o := &c.Exceptions[other]
+			d.problems.Add(e.Pos, "duplicate-exception", "%s excepts %s in %s, and so does exceptions[%d] in line %d, in %s; keep one, with the reason and the date that hold", where, e.Key, e.of(), other, o.Pos.Line, o.of())
+			return
+		}
+		first[identity{key, e.Account, e.Region}] = i
+		if _, there := anywhere[key]; !there {
+			anywhere[key] = i
 		}
 	})
 	if count := len(resolve(n).Content); resolve(n).Kind == yaml.SequenceNode && count > maxExceptions {
@@ -59,9 +72,9 @@ func (d *decoder) exceptions(n *yaml.Node, c *Config) {
 // of says which environment an exception is for, in the middle of a sentence.
 func (e *Exception) of() string {
 	if e.Account == "" {
-		return ""
+		return "each environment"
 	}
-	return " in " + e.Account + "/" + e.Region
+	return e.Account + "/" + e.Region
 }
 
 // exceptionNodes are the values of an exception that are judged together.
@@ -151,8 +164,8 @@ func (d *decoder) exceptionKey(n *yaml.Node, where string) string {
 		d.fail(n, "exception-key", "%s is the ARN of an alias; write key: %s and environment: %s/%s", where, brief(alias[3]), alias[2], alias[1])
 	case keyIDPattern.MatchString(strings.ToLower(s)):
 		d.fail(n, "exception-key", "%s is %s; KMS writes key IDs in lower case: %s", where, shown(s), strings.ToLower(s))
-	case aliasNamePattern.MatchString("alias/" + s):
-		d.fail(n, "exception-key", "%s is %s; allowed: %s; if this is an alias, write alias/%s", where, shown(s), exceptionKeys, s)
+	case aliasNamePattern.MatchString(asAlias(s)):
+		d.fail(n, "exception-key", "%s is %s; allowed: %s; if this is an alias, write %s", where, shown(s), exceptionKeys, asAlias(s))
 	default:
 		d.fail(n, "exception-key", "%s is %s; allowed: %s, such as 1234abcd-12ab-34cd-56ef-1234567890ab or alias/orders", where, shown(brief(s)), exceptionKeys)
 	}
@@ -203,7 +216,7 @@ func (d *decoder) instant(n *yaml.Node, where, want string, layouts ...string) t
 		switch {
 		case err != nil:
 			continue
-		case t.UTC().Year() < firstYear || t.UTC().Year() > lastYear:
+		case t.Year() < firstYear || t.Year() > lastYear:
 			d.fail(n, "bad-date", "%s is %s; allowed: years from %d to %d", where, n.Value, firstYear, lastYear)
 			return time.Time{}
 		}

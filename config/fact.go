@@ -126,7 +126,7 @@ func (d *decoder) factValue(n *yaml.Node, where string, f Fact) string {
 	case known != nil && !slices.Contains(known, s):
 		d.fail(n, "not-allowed", "%s is %q%s; allowed: %s", where, s, diag.DidYouMean(s, known), strings.Join(known, ", "))
 	case f == Alias && !strings.HasPrefix(s, "alias/"):
-		d.fail(n, "not-allowed", "%s is %q, and each alias begins with alias/; write %q", where, s, "alias/"+strings.TrimPrefix(s[strings.LastIndex(s, ":")+1:], "alias/"))
+		d.fail(n, "not-allowed", "%s is %q, and each alias begins with alias/; write %q", where, s, asAlias(s[strings.LastIndex(s, ":")+1:]))
 	case f == Alias && (!aliasNamePattern.MatchString(s)):
 		d.fail(n, "not-allowed", "%s is %s, which no key can have; an alias is alias/ and letters, digits, /, _ and -, at most %d characters (for * and ? use glob)", where, shown(s), maxAlias)
 	case f == KeyID && strings.HasPrefix(s, "arn:"):
@@ -135,6 +135,15 @@ func (d *decoder) factValue(n *yaml.Node, where string, f Fact) string {
 		d.fail(n, "not-allowed", "%s is %s; a key ID looks like 1234abcd-12ab-34cd-56ef-1234567890ab, or is mrk- and 32 of 0-9 and a-f (for an alias use alias)", where, shown(s))
 	}
 	return s
+}
+
+// asAlias is a name as an alias begins, whatever it begins with.
+func asAlias(s string) string {
+	const prefix = "alias/"
+	if len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
+		s = s[len(prefix):]
+	}
+	return prefix + s
 }
 
 func (d *decoder) factList(n *yaml.Node, where string, c *Condition) {
@@ -164,7 +173,7 @@ func (d *decoder) factGlob(n *yaml.Node, where string, c *Condition) {
 	case known != nil && !slices.ContainsFunc(known, c.glob.Match):
 		d.fail(n, "contradiction", "%s %s fits nothing that %s can be; the values are %s", where, shown(s), c.Fact, strings.Join(known, ", "))
 	case c.Fact == Alias && !c.glob.MayBegin("alias/"):
-		d.fail(n, "contradiction", "%s %s fits no alias, since each begins with alias/; write for example %s", where, shown(s), shown("alias/"+s))
+		d.fail(n, "contradiction", "%s %s fits no alias, since each begins with alias/; write for example %s", where, shown(s), shown(asAlias(s)))
 	case c.Fact == KeyID && !c.glob.spelledWith("0123456789abcdef-mrk"):
 		d.fail(n, "contradiction", "%s %s fits no key ID, which is mrk- and 0-9, a-f, or 0-9, a-f and -; of an ARN write the last part", where, shown(s))
 	}

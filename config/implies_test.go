@@ -233,7 +233,7 @@ func TestRulesThatNeverDecide(t *testing.T) {
 				got = append(got, p.String())
 			}
 		}
-		want := []string{`f:4:5: warning: rule "second" never decides: rule "first" in line 3 matches every key that it matches, and ends there; put the narrower one first, or give the other continue: true [unreachable]`}
+		want := []string{`f:4:5: warning: rules[1]: rule "second" never decides: rule "first" in line 3 matches every key that it matches, and ends there; put the narrower one first, or give the other continue: true [unreachable]`}
 		if !c.taken {
 			want = nil
 		}

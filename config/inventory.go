@@ -141,6 +141,8 @@ func (d *decoder) length(n *yaml.Node, where, example string, longest time.Durat
 		d.fail(n, "duration", "%s is %q, which is no duration; write for example %s", where, n.Value, example)
 	case v < time.Second || v%time.Second != 0 || v > longest:
 		d.fail(n, "duration", "%s is %s; allowed: whole seconds, from 1s to %s", where, n.Value, GoDuration(longest))
+	case !lengthForm.MatchString(n.Value):
+		d.fail(n, "duration", "%s is %q; write it in whole hours, minutes and seconds: %s", where, n.Value, GoDuration(v))
 	}
 	return v
 }

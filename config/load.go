@@ -112,7 +112,7 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 	if tree == nil {
 		return nil, problems
 	}
-	d := &decoder{file: file, origin: map[*yaml.Node]string{}, given: map[string]Pos{}, defaults: defaults{rule: plainRule()}}
+	d := &decoder{file: file, origin: map[*yaml.Node]string{}, given: map[string]Pos{}, defaults: defaults{rule: plainRule()}, actionPaths: map[*yaml.Node]string{}}
 	d.override(tree, overrides)
 	c := &Config{
 		File: file, Source: data,

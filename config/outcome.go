@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 
@@ -189,9 +191,11 @@ func (d *decoder) bandTag(n *yaml.Node, where string) *BandTag {
 	switch {
 	case d.mistakes() > before:
 	case t.AllowLooser && t.Max.Text == "":
-		d.fail(n, "missing-key", "%s lacks the required key \"max\": with allowLooser: true it is the widest band that a key may ask for", where)
+		d.fail(n, "missing-key", "%s lacks the required key \"max\": with allowLooser: true it is the widest band that a key may have in place of a narrower one", where)
 	case t.Max.Text != "" && t.Min.Value > t.Max.Value:
 		d.fail(n, "out-of-range", "%s: min is %s, more than max, %s; the band of a key is to lie between them", where, t.Min.Text, t.Max.Text)
+	case t.Max.Text != "" && !t.AllowLooser:
+		d.problems.Warn(d.given[within(where, "max")], "unused", "%s.max bounds bands that are wider than the rule's, which only allowLooser: true lets a key have, so it has no effect; add that, or remove max", where)
 	}
 	return &t
 }
@@ -230,7 +234,7 @@ func (d *decoder) checkOutcome(r *Rule, label string, k *ruleKeys) {
 		}
 		return
 	}
-	d.adviseUnused(r, label, k)
+	d.adviseUnused(r, k)
 	if r.Actions.None() && !k.broken["actions"] {
 		d.problems.Warn(r.Pos, "no-actions", "%s has no actions, so its alarms notify nobody; add actions: {alarm: [ARN]}", label)
 	}
@@ -238,14 +242,14 @@ func (d *decoder) checkOutcome(r *Rule, label string, k *ruleKeys) {
 		return
 	}
 	anomaly := within(k.where, "anomaly")
-	d.adviseMissing(label, r.Anomaly, []string{anomaly}, []string{"defaults.anomaly"})
+	d.adviseMissing(r, r.Anomaly, []string{anomaly}, []string{"defaults.anomaly"})
 	for _, op := range watched {
 		a, own := r.PerOperation[op]
 		if !own || k.broken["perOperation"] || a.Direction == r.Anomaly.Direction && a.Missing == r.Anomaly.Missing {
 			continue
 		}
 		sub := "perOperation." + string(op)
-		d.adviseMissing(label, a, []string{within(k.where, sub), anomaly}, []string{within("defaults", sub), "defaults.anomaly"})
+		d.adviseMissing(r, a, []string{within(k.where, sub), anomaly}, []string{within("defaults", sub), "defaults.anomaly"})
 	}
 }
 
@@ -272,7 +276,7 @@ func (k *ruleKeys) whyNoAnomaly(r *Rule) string {
 
 // adviseUnused drops what has no effect and remarks on what the rule says of it:
 // what defaults say is meant for other rules.
-func (d *decoder) adviseUnused(r *Rule, label string, k *ruleKeys) {
+func (d *decoder) adviseUnused(r *Rule, k *ruleKeys) {
 	if r.Anomaly != nil {
 		unused := slices.DeleteFunc(slices.Collect(maps.Keys(r.PerOperation)), func(op spec.Operation) bool {
 			return k.broken["operations"] || slices.Contains(r.Operations.candidates(), op)
@@ -282,47 +286,79 @@ func (d *decoder) adviseUnused(r *Rule, label string, k *ruleKeys) {
 		}
 		for _, o := range k.perOperation {
 			if slices.Contains(unused, o.operation) {
-				d.problems.Warn(d.pos(resolve(o.node)), "unused", "%s has perOperation for %s, which is not among its operations, so it has no effect; add %[2]s to operations, or remove it here", label, o.operation)
+				d.problems.Warn(d.pos(resolve(o.node)), "unused", "%s: rule %q has no alarm on %s, which is not among its operations, so this has no effect; add %[3]s to operations, or remove it here", o.where, r.Name, o.operation)
 			}
+		}
+		if !k.broken["anomaly"] && !k.broken["perOperation"] && !k.broken["operations"] && !k.broken["bandTag"] && k.given["bandTag"] && r.BandTag != nil {
+			d.adviseBandTag(r, within(k.where, "bandTag"))
 		}
 		return
 	}
 	if k.given["operations"] {
-		d.problems.Warn(d.given[within(k.where, "operations")], "unused", "%s chooses operations, but its anomaly alarm is off and thresholds name their own; operations has no effect", label)
+		d.problems.Warn(d.given[within(k.where, "operations")], "unused", "%s: the anomaly alarm of rule %q is off, and thresholds name their own operations, so this has no effect; remove it", within(k.where, "operations"), r.Name)
 	} else {
 		r.Operations = Operations{Scope: Core}
 	}
 	for _, key := range []string{"perOperation", "bandTag"} {
 		if k.given[key] {
-			d.problems.Warn(d.given[within(k.where, key)], "unused", "%s has %s, but its anomaly alarm is off; %[2]s has no effect", label, key)
+			d.problems.Warn(d.given[within(k.where, key)], "unused", "%s: the anomaly alarm of rule %q is off, so this has no effect; remove it", within(k.where, key), r.Name)
 		}
 	}
 	r.BandTag = nil
 }
 
+// adviseBandTag remarks on bounds that no band of the rule lies within, so that the
+// tag, or its allowLooser, does nothing.
+func (d *decoder) adviseBandTag(r *Rule, where string) {
+	t := r.BandTag
+	narrowest, widest := math.Inf(1), 0.0
+	for _, op := range r.watched() {
+		a, own := r.PerOperation[op]
+		if !own {
+			a = r.Anomaly
+		}
+		band, _ := strconv.ParseFloat(a.Band, 64)
+		narrowest, widest = min(narrowest, band), max(widest, band)
+	}
+	warn := func(key, format string, args ...any) {
+		path, pos := d.source(key, where)
+		if path == "" { // min is the default
+			path, pos = where, t.Pos
+		}
+		d.problems.Warn(pos, "unused", "%s: "+format, append([]any{path}, args...)...)
+	}
+	switch {
+	case !t.AllowLooser && t.Min.Value >= widest:
+		warn("min", "min is %s, and no band of rule %q is wider, so that no key can narrow it, and the tag has no effect; lower min, or remove bandTag", t.Min.Text, r.Name)
+	case t.AllowLooser && t.Max.Value <= narrowest:
+		warn("max", "max is %s, and no band of rule %q is narrower, so that no key can widen it, and allowLooser has no effect; raise max, or remove both", t.Max.Text, r.Name)
+	}
+}
+
 // adviseMissing remarks on pairs of direction and missing data that rarely
 // mean what they say. An idle key has no datapoints. It stands at the value to
 // change: the rule's own, or that of defaults, which many rules share.
-func (d *decoder) adviseMissing(label string, a *spec.Anomaly, own, shared []string) {
-	place := func(paths []string) (Pos, bool) {
+func (d *decoder) adviseMissing(r *Rule, a *spec.Anomaly, own, shared []string) {
+	place := func(paths []string) (string, Pos) {
 		for _, key := range []string{"missing", "direction"} {
 			if path, pos := d.source(key, paths...); path != "" {
-				return pos, true
+				return path, pos
 			}
 		}
-		return Pos{}, false
+		return "", Pos{}
 	}
-	pos, ok := place(own)
-	if !ok {
-		label = "defaults"
-		pos, _ = place(shared)
+	of := fmt.Sprintf(" of rule %q", r.Name)
+	path, pos := place(own)
+	if path == "" {
+		of = ""
+		path, pos = place(shared)
 	}
 	switch {
 	case a.Direction != spec.Above && a.Missing != "breaching":
-		d.problems.Warn(pos, "missing-data", "%s: an anomaly alarm with direction: %s and missing: %s does not see a key that falls silent, since an idle key has no datapoints; use missing: breaching if silence matters", label, a.Direction, a.Missing)
+		d.problems.Warn(pos, "missing-data", "%s: an anomaly alarm%s with direction: %s and missing: %s does not see a key that falls silent, since an idle key has no datapoints; use missing: breaching if silence matters", path, of, a.Direction, a.Missing)
 	case a.Direction == spec.Above && a.Missing == "breaching":
-		d.problems.Warn(pos, "missing-data", "%s: an anomaly alarm with direction: above and missing: breaching alarms whenever a key is idle; use missing: notBreaching", label)
+		d.problems.Warn(pos, "missing-data", "%s: an anomaly alarm%s with direction: above and missing: breaching alarms whenever a key is idle; use missing: notBreaching", path, of)
 	case a.Missing == "missing":
-		d.problems.Warn(pos, "missing-data", "%s: missing: missing puts the alarm into INSUFFICIENT_DATA whenever a key is idle; use missing: notBreaching", label)
+		d.problems.Warn(pos, "missing-data", "%s: missing: missing puts an alarm%s into INSUFFICIENT_DATA whenever a key is idle; use missing: notBreaching", path, of)
 	}
 }

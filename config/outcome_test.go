@@ -98,20 +98,31 @@ func TestRemarksOnOutcomes(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ top, rule, want string }{
 		{"defaults: {actions: {ok: [arn:aws:sns:eu-west-1:111122223333:a]}}", "actions: {alarm: []}", ""},
-		{"defaults: {anomaly: {direction: below}}", "continue: true", "2:33: warning: defaults: an anomaly alarm with direction: below and missing: notBreaching"},
+		{"defaults: {anomaly: {direction: below}}", "continue: true", "2:33: warning: defaults.anomaly.direction: an anomaly alarm with direction: below and missing: notBreaching"},
 		{"defaults: {anomaly: {direction: below}}", "anomaly: {missing: breaching}", ""},
-		{"defaults: {anomaly: {direction: below}}", "anomaly: {missing: ignore}", `4:48: warning: rule "r": an anomaly alarm with direction: below and missing: ignore`},
-		{"defaults: {anomaly: {direction: below, missing: breaching}}", "perOperation: {Decrypt: {direction: above}}", `4:65: warning: rule "r": an anomaly alarm with direction: above and missing: breaching`},
-		{"defaults: {perOperation: {Decrypt: {missing: missing}}}", "continue: true", "2:46: warning: defaults: missing: missing puts"},
+		{"defaults: {anomaly: {direction: below}}", "anomaly: {missing: ignore}", `4:48: warning: rules[0].anomaly.missing: an anomaly alarm of rule "r" with direction: below and missing: ignore`},
+		{"defaults: {anomaly: {direction: below, missing: breaching}}", "perOperation: {Decrypt: {direction: above}}", `4:65: warning: rules[0].perOperation.Decrypt.direction: an anomaly alarm of rule "r" with direction: above and missing: breaching`},
+		{"defaults: {perOperation: {Decrypt: {missing: missing}}}", "continue: true", "2:46: warning: defaults.perOperation.Decrypt.missing: missing: missing puts an alarm into"},
 		{"defaults: {perOperation: {Decrypt: {missing: missing}}}", "operations: [Encrypt]", ""},
 		{"defaults: {perOperation: {Sign: off}}", "operations: [Encrypt]", ""},
 		{"", "operations: [Encrypt], perOperation: {Encrypt: off, Sign: off}, thresholds: [{operations: [Sign], above: 1}]",
-			`4:87: warning: rule "r" has perOperation for Sign, which is not among its operations, so it has no effect; add Sign to operations, or remove it here [unused]`},
-		{"", "perOperation: {GenerateDataKeyPair: off}", `4:65: warning: rule "r" has perOperation for GenerateDataKeyPair,`},
+			`4:87: warning: rules[0].perOperation.Sign: rule "r" has no alarm on Sign, which is not among its operations, so this has no effect; add Sign to operations, or remove it here [unused]`},
+		{"", "perOperation: {GenerateDataKeyPair: off}", `4:65: warning: rules[0].perOperation.GenerateDataKeyPair: rule "r" has no alarm on GenerateDataKeyPair,`},
 		{"", "operations: applicable, perOperation: {GenerateDataKeyPair: off}", ""},
 		{"defaults: {anomaly: off, operations: [Sign], bandTag: {tag: t}}", "thresholds: [{operations: [Sign], above: 1}]", ""},
-		{"defaults: {anomaly: off}", "bandTag: {tag: t}, thresholds: [{operations: [Sign], above: 1}]", `4:38: warning: rule "r" has bandTag, but its anomaly alarm is off; bandTag has no effect [unused]`},
-		{"", "anomaly: off, perOperation: {Sign: off}, thresholds: [{operations: [Sign], above: 1}]", `4:57: warning: rule "r" has perOperation, but its anomaly alarm is off; perOperation has no effect [unused]`},
+		{"defaults: {anomaly: off}", "bandTag: {tag: t}, thresholds: [{operations: [Sign], above: 1}]", `4:38: warning: rules[0].bandTag: the anomaly alarm of rule "r" is off, so this has no effect; remove it [unused]`},
+		{"", "bandTag: {tag: t, max: 4}", "4:52: warning: rules[0].bandTag.max bounds bands that are wider"},
+		{"defaults: {bandTag: {tag: t, max: 4}}", "continue: true", "2:35: warning: defaults.bandTag.max bounds bands that are wider"},
+		{"", "bandTag: {tag: t, min: 2}", `4:52: warning: rules[0].bandTag.min: min is 2, and no band of rule "r" is wider,`},
+		{"", "bandTag: {tag: t, min: 1.999}", ""},
+		{"", "anomaly: {band: 1}, bandTag: {tag: t}", `4:58: warning: rules[0].bandTag: min is 1, and no band of rule "r" is wider,`},
+		{"", "bandTag: {tag: t, min: 2}, perOperation: {Sign: {band: 2.5}}", ""},
+		{"", "bandTag: {tag: t, min: 2}, operations: [Decrypt], perOperation: {Decrypt: {band: 1}}", `4:52: warning: rules[0].bandTag.min: min is 2,`},
+		{"", "bandTag: {tag: t, min: 2, max: 3, allowLooser: true}", ""},
+		{"", "bandTag: {tag: t, max: 2, allowLooser: true}", `4:52: warning: rules[0].bandTag.max: max is 2, and no band of rule "r" is narrower,`},
+		{"", "bandTag: {tag: t, max: 2, allowLooser: true}, perOperation: {Sign: {band: 1.5}}", ""},
+		{"defaults: {bandTag: {tag: t, min: 2}}", "continue: true", ""}, // other rules may be wider
+		{"", "anomaly: off, perOperation: {Sign: off}, thresholds: [{operations: [Sign], above: 1}]", `4:57: warning: rules[0].perOperation: the anomaly alarm of rule "r" is off, so this has no effect; remove it [unused]`},
 	} {
 		got := strings.Join(remarks(t, test.top, test.rule), "\n")
 		if !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
@@ -138,9 +149,9 @@ func TestExceptions(t *testing.T) {
 	ends := utc(2027, 2, 1, 0, 0)
 	want := []config.Exception{
 		{Key: id, Reason: "retired in Q1", Owner: "data-platform", Expires: ends},
-		{Key: id, Account: "444455556666", Region: "eu-west-1", Reason: "twin", Owner: "a: b", Expires: utc(2028, 3, 1, 0, 0)},
+		{Key: "2" + id[1:], Account: "444455556666", Region: "eu-west-1", Reason: "twin", Owner: "a: b", Expires: utc(2028, 3, 1, 0, 0)},
 		{Key: "mrk-1234abcd12ab34cd56ef1234567890ab", Reason: "yes", Owner: "é", Expires: utc(2100, 1, 1, 0, 0)},
-		{Key: "arn:aws:kms:eu-west-1:111122223333:key/" + id, Account: "111122223333", Region: "eu-west-1", Reason: "T-1: moved", Owner: "payments", Expires: ends},
+		{Key: "arn:aws:kms:eu-west-1:111122223333:key/3" + id[1:], Account: "111122223333", Region: "eu-west-1", Reason: "T-1: moved", Owner: "payments", Expires: ends},
 		{Key: "alias/legacy", Account: "111122223333", Region: "eu-west-1", Written: utc(2026, 11, 1, 0, 0), Reason: "old", Owner: "payments", Expires: ends},
 		{Key: "alias/a/b_c-D", Written: utc(2026, 11, 1, 10, 30), Reason: "two\nlines", Owner: "payments", Expires: ends},
 	}
@@ -150,6 +161,50 @@ func TestExceptions(t *testing.T) {
 	}
 	if got := c.Exceptions[4].Pos.String(); got != "testdata/ok/exceptions.yaml:15:5" {
 		t.Errorf("an exception stands at %s", got)
+	}
+}
+
+// Two exceptions of one key clash if some environment has both.
+func TestExceptionsThatOverlap(t *testing.T) {
+	t.Parallel()
+	const (
+		id      = "key: 1234abcd-12ab-34cd-56ef-1234567890ab"
+		arn     = `key: "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"`
+		alias   = "key: alias/a, written: 2026-11-01"
+		ireland = ", environment: 111122223333/eu-west-1"
+		paris   = ", environment: 111122223333/eu-west-3"
+		all     = ", everywhere: true"
+	)
+	for _, test := range []struct {
+		keys string
+		line int // of the one that clashes; 0: none
+	}{
+		{id + ireland + "|" + id + paris, 0},
+		{alias + ireland + "|" + alias + paris, 0},
+		{alias + all + "|key: alias/b, written: 2026-11-01" + all, 0},
+		{id + paris + "|" + arn, 0},
+		{id + ireland + "|" + arn, 4},
+		{id + "|" + arn, 4},
+		{arn + "|" + id, 4},
+		{id + "|" + id + all, 4},
+		{alias + all + "|" + alias + paris, 4},
+		{alias + ireland + "|" + alias + paris + "|" + alias + all, 5},
+		{alias + "|" + alias, 0}, // which lack their environment, and nothing else
+	} {
+		text := "version: 1\nexceptions:"
+		for key := range strings.SplitSeq(test.keys, "|") {
+			text += "\n  - {" + key + ", reason: r, owner: o, expires: 2027-01-31}"
+		}
+		_, problems := config.Parse("f", []byte(text+"\nrules: [{name: a, match: every, watch: false}]\n"), nil)
+		line := 0
+		for _, p := range problems {
+			if p.Code == "duplicate-exception" {
+				line = p.Pos.Line
+			}
+		}
+		if line != test.line {
+			t.Errorf("a clash in line %d, want %d:\n%s\n%v", line, test.line, text, problems)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -129,7 +130,7 @@ func TestOneCauseOneMessage(t *testing.T) {
 		"operations-unknown": 4, "operations-case": 2, "operations-iam": 2, "operations-reencrypt-from": 2,
 		"operations-nested": 2, "anomaly-unknown": 2, "anomaly-direction-case": 3, "breaching-zero": 2,
 		"evaluate-fraction": 2, "thresholds-missing": 2, "contradiction-two-tags": 2,
-		"exception-missing": 3, "context-several": 5, "context-unknown": 2, "rates-zero": 4,
+		"exception-missing": 3, "context-several": 5, "context-unknown": 2, "rates-zero": 4, "limits-underscore": 2,
 	}
 	for _, path := range glob(t, "testdata/err/*.yaml") {
 		name := strings.TrimSuffix(filepath.Base(path), ".yaml")
@@ -156,6 +157,24 @@ func TestMessageForm(t *testing.T) {
 				t.Errorf("%s: without place or code: %s", path, p)
 			case len(p.Message) > 1500:
 				t.Errorf("%s: %d characters are too many to read", path, len(p.Message))
+			}
+		}
+	}
+}
+
+// A message about a place in the file names the path of what it is about, unless
+// there is no tree to name one in.
+func TestEachMessageNamesAPath(t *testing.T) {
+	t.Parallel()
+	pathless := []string{"not-yaml", "empty", "too-large"}
+	const path = `(the config|(version|name|environments|inventory|limits|detector|requireMatch|findings|defaults|rules|exceptions|dashboard)\b)`
+	named := regexp.MustCompile(`^` + path + `|(^unknown key ".*?" in|^"[^"]*" stands twice in|^a key of|^merge keys \(<<\) are not supported in|^every in) ` + path)
+	for _, file := range append(glob(t, "testdata/err/*.yaml"), glob(t, "testdata/ok/*.yaml")...) {
+		source := read(t, file)
+		_, problems := printed("f.yaml", source, overridesIn(source))
+		for _, p := range problems {
+			if p.Pos.Line > 0 && !slices.Contains(pathless, p.Code) && !named.MatchString(p.Message) {
+				t.Errorf("%s: names no path: %s", file, p)
 			}
 		}
 	}

@@ -34,15 +34,21 @@ func (d *decoder) regexPattern(n *yaml.Node, where string, c *Condition) bool {
 	if bad.Expr != pattern && bad.Expr != "" {
 		part = " in " + shown(bad.Expr)
 	}
-	at := utf8.RuneCountInString(pattern[:mistake(pattern, bad)]) + 1
-	d.fail(n, "bad-regex", "%s %s is wrong at character %d: %s%s%s", where, shown(pattern), at, bad.Code, part, remedies[bad.Code])
+	at, code := utf8.RuneCountInString(pattern[:mistake(pattern, bad)])+1, bad.Code
+	if code == syntax.ErrInvalidNamedCapture && lookBehind.MatchString(bad.Expr) {
+		code = syntax.ErrInvalidPerlOp
+	}
+	d.fail(n, "bad-regex", "%s %s is wrong at character %d: %s%s%s", where, shown(pattern), at, code, part, remedies[code])
 	return false
 }
+
+// lookBehind is what the parser takes for the beginning of a name.
+var lookBehind = regexp.MustCompile(`^\(\?<[=!]`)
 
 // remedies say what to write instead, where the mistake alone does not.
 var remedies = map[syntax.ErrorCode]string{
 	syntax.ErrMissingRepeatArgument: `; write .* for any text and \* for a star, or use glob instead of regex`,
-	syntax.ErrInvalidPerlOp:         "; RE2 has no look-around: use not with a second leaf",
+	syntax.ErrInvalidPerlOp:         "; RE2 has no look-ahead and no look-behind: use not with a second leaf",
 	syntax.ErrInvalidEscape:         "; RE2 has no such escape, and no back-references",
 }
 

@@ -37,20 +37,20 @@ func (d *decoder) rules(n *yaml.Node, c *Config) {
 	case count > maxRules:
 		d.fail(n, "too-many", "rules holds %d rules; at most %d are allowed", count, maxRules)
 	}
-	first := map[string]Pos{}
-	for _, r := range c.Rules {
-		if p, double := first[r.Name]; double && r.Name != "" {
-			d.problems.Add(r.Pos, "duplicate-rule", "the rule name %q is taken by the rule in line %d; names are unique, since explain and plan go by them", r.Name, p.Line)
+	first := map[string]int{}
+	for i, r := range c.Rules {
+		if taken, double := first[r.Name]; double && r.Name != "" {
+			d.problems.Add(r.Pos, "duplicate-rule", "rules[%d].name is %q, as that of rules[%d] in line %d; names are unique, since explain and plan go by them", i, r.Name, taken, c.Rules[taken].Pos.Line)
 			continue
 		}
-		first[r.Name] = r.Pos
+		first[r.Name] = i
 	}
 	if d.mistakes() > 0 { // which may be about just what would be remarked on
 		return
 	}
 	d.unreachable(c.Rules)
-	for _, r := range c.Rules {
-		d.simplify(r.Match)
+	for i, r := range c.Rules {
+		d.simplify(r.Match, fmt.Sprintf("rules[%d].match", i))
 	}
 }
 
@@ -65,14 +65,14 @@ func (d *decoder) unreachable(rules []Rule) {
 				more = " (nor is the one after it)"
 			}
 		}
-		d.problems.Warn(rules[last+1].Pos, "unreachable", "rule %q is never asked%s: rule %q in line %d matches every key and ends there; put that one last, or give it continue: true",
-			rules[last+1].Name, more, rules[last].Name, rules[last].Pos.Line)
+		d.problems.Warn(rules[last+1].Pos, "unreachable", "rules[%d]: rule %q is never asked%s: rule %q in line %d matches every key and ends there; put that one last, or give it continue: true",
+			last+1, rules[last+1].Name, more, rules[last].Name, rules[last].Pos.Line)
 		rules = rules[:last+1]
 	}
 	for i, by := range takenBy(rules) {
 		if by >= 0 {
-			d.problems.Warn(rules[i].Pos, "unreachable", "rule %q never decides: rule %q in line %d matches every key that it matches, and ends there; put the narrower one first, or give the other continue: true",
-				rules[i].Name, rules[by].Name, rules[by].Pos.Line)
+			d.problems.Warn(rules[i].Pos, "unreachable", "rules[%d]: rule %q never decides: rule %q in line %d matches every key that it matches, and ends there; put the narrower one first, or give the other continue: true",
+				i, rules[i].Name, rules[by].Name, rules[by].Pos.Line)
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (d *decoder) rule(n *yaml.Node, where string) Rule {
 	fs["name"] = required(func(v *yaml.Node) { r.Name = d.ruleName(v, where+".name") })
 	fs["match"] = required(func(v *yaml.Node) {
 		r.Match = d.condition(v, where+".match", 0)
-		d.contradictions(r.Match)
+		d.contradictions(r.Match, where+".match")
 	})
 	fs["watch"] = k.field(d, "watch", func(v *yaml.Node) { d.setBool(v, where+".watch", &r.Watch) })
 	fs["continue"] = k.field(d, "continue", func(v *yaml.Node) { d.setBool(v, where+".continue", &r.Continue) })
@@ -118,7 +118,7 @@ func (d *decoder) rule(n *yaml.Node, where string) Rule {
 	k.misspelt = slices.ContainsFunc(mappingKeys(n), func(key string) bool { _, known := fs[key]; return !known })
 	label := where
 	if r.Name != "" {
-		label = fmt.Sprintf("rule %q", r.Name)
+		label = fmt.Sprintf("%s: rule %q", where, r.Name)
 	}
 	if !r.Watch {
 		d.checkUnwatched(&r, label, k)
@@ -290,13 +290,13 @@ func (d *decoder) thresholds(n *yaml.Node, where string) []Threshold {
 	}
 	type identity struct{ operations, id string }
 	first := map[identity]int{}
-	for _, t := range out {
+	for i, t := range out {
 		id := identity{spec.JoinOperations(t.Operations, ", "), t.ID}
 		if id.operations == "" {
 			continue
 		}
 		if line, double := first[id]; double {
-			d.problems.Add(t.Pos, "duplicate-alarm", "%s has two static alarms with id %q on %s, the first in line %d; give one another id", where, t.ID, id.operations, line)
+			d.problems.Add(t.Pos, "duplicate-alarm", "%s[%d] is a second static alarm with id %q on %s, after that in line %d; give one another id", where, i, t.ID, id.operations, line)
 			continue
 		}
 		first[id] = t.Pos.Line
@@ -351,7 +351,11 @@ func (d *decoder) actionList(n *yaml.Node, where string) []Action {
 		case slices.ContainsFunc(out, func(a Action) bool { return a.ARN == s }):
 			d.fail(item, "duplicate-value", "%s repeats %q", at, s)
 		default:
-			out = append(out, Action{ARN: s, Pos: d.pos(resolve(item))})
+			n := resolve(item)
+			if d.actionPaths[n] == "" {
+				d.actionPaths[n] = at
+			}
+			out = append(out, Action{ARN: s, Path: d.actionPaths[n], Pos: d.pos(n)})
 		}
 	})
 	if len(out) > spec.MaxActions {

@@ -23,6 +23,7 @@ type schema struct {
 	Default              any                `json:"default,omitempty"`
 	Examples             []any              `json:"examples,omitempty"`
 	Pattern              string             `json:"pattern,omitempty"`
+	Format               string             `json:"format,omitempty"`
 	MinLength            *int               `json:"minLength,omitempty"`
 	MaxLength            *int               `json:"maxLength,omitempty"`
 	Minimum              *float64           `json:"minimum,omitempty"`
@@ -126,7 +127,9 @@ func fieldOf(f reflect.StructField) *schema {
 		switch f.Type.Kind() {
 		case reflect.Map: // each of its values
 			for name, value := range s.Properties {
-				s.Properties[name] = withoutDefaults(value).orOff()
+				value = withoutDefaults(value).orOff()
+				value.Description = fmt.Sprintf(f.Tag.Get("each"), name)
+				s.Properties[name] = value
 			}
 		default:
 			s = s.orOff()
@@ -208,28 +211,63 @@ type versionShape struct{}
 
 func (versionShape) shape() *schema { return &schema{Const: 1} }
 
-// lengthShape is a length of time as Go writes it. How long it may be is beyond a
-// pattern.
-type lengthShape struct{}
+// Lengths of time, in whole hours, minutes and seconds. Of seconds in thousands a
+// pattern sees no more than the last two digits, and of sums of units no sum.
+type (
+	periodShape     struct{} // whole minutes, up to an hour
+	longPeriodShape struct{} // whole minutes, up to a week
+	ageShape        struct{} // up to 8760h
+	timeoutShape    struct{} // up to 24h
+)
 
-func (lengthShape) shape() *schema {
-	return &schema{Type: "string", Pattern: `^\+?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`, Examples: []any{"60s", "5m", "1h"}}
+const wholeMinutes = `60|1[28]0|240|3[06]0|4[28]0|540|6[06]0|7[28]0|840|9[06]0`
+
+func (periodShape) shape() *schema {
+	return lengthSchema(`1h(0+m)?(0s)?|([1-9]|[1-5][0-9]|60)m(0s)?|(`+wholeMinutes+`|[12][0-9][02468]0|3[0-5][02468]0|3600)s`, "60s", "5m", "1h")
+}
+
+func (longPeriodShape) shape() *schema {
+	return lengthSchema(`([1-9][0-9]?|1[0-5][0-9]|16[0-8])h([0-9]+m)?(0s)?|[1-9][0-9]{0,4}m(0s)?|(`+wholeMinutes+`|[1-9][0-9]{1,3}[02468]0)s`, "5m", "1h", "24h")
+}
+
+func (ageShape) shape() *schema {
+	return lengthSchema(`([1-9][0-9]{0,2}|[1-7][0-9]{3}|8[0-6][0-9]{2}|87[0-5][0-9]|8760)h([0-9]+m)?([0-9]+s)?|[1-9][0-9]{0,5}m([0-9]+s)?|[1-9][0-9]{0,7}s`, "24h", "168h")
+}
+
+func (timeoutShape) shape() *schema {
+	return lengthSchema(`([1-9]|1[0-9]|2[0-4])h([0-9]+m)?([0-9]+s)?|[1-9][0-9]{0,3}m([0-9]+s)?|[1-9][0-9]{0,4}s`, "90s", "30m", "2h")
+}
+
+func lengthSchema(pattern string, examples ...string) *schema {
+	return &schema{Type: "string", Pattern: "^(" + pattern + ")$", Examples: schemaWords(examples)}
+}
+
+// roleShape is a word or the ARN of a role.
+type roleShape struct{}
+
+func (roleShape) shape() *schema {
+	return &schema{Type: "string", Pattern: "^(" + RoleNone + "|" + RoleLookup + "|" + strings.ReplaceAll(roleARN, "(?:", "(") + ")$"}
 }
 
 // dateShape is a day. YAML 1.2, which editors speak, has no dates.
 type dateShape struct{}
 
-const dayPattern = `[0-9]{4}-[0-9]{2}-[0-9]{2}`
+const (
+	dayPattern  = `20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])`
+	timePattern = `([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})`
+)
 
 func (dateShape) shape() *schema {
-	return &schema{Type: "string", Pattern: "^" + dayPattern + "$", Examples: []any{"2027-01-31"}}
+	return &schema{Type: "string", Pattern: "^" + dayPattern + "$", Format: "date", Examples: []any{"2027-01-31"}}
 }
 
 // timeShape is a day or a moment.
 type timeShape struct{}
 
 func (timeShape) shape() *schema {
-	return &schema{Type: "string", Pattern: "^" + dayPattern + `([Tt ].+)?$`, Examples: []any{"2026-11-01", "2026-11-01T09:30:00Z"}}
+	return &schema{Type: "string", Examples: []any{"2026-11-01", "2026-11-01T09:30:00Z"}, AnyOf: []*schema{
+		{Pattern: "^" + dayPattern + "$", Format: "date"}, {Pattern: "^" + dayPattern + "T" + timePattern + "$", Format: "date-time"},
+	}}
 }
 
 // operationsShape is a word or a list.
@@ -278,7 +316,22 @@ func schemaOnly(names ...string) *schema {
 	return &schema{Required: names, MaxProperties: &n}
 }
 
-func (aliasShape) shape() *schema   { return factSchema(reflect.TypeFor[aliasShape]()) }
+func (aliasShape) shape() *schema {
+	s := factSchema(reflect.TypeFor[aliasShape]())
+	s.Properties["glob"].Pattern = mayBegin("alias/")
+	return s
+}
+
+// mayBegin is a pattern of the globs that may fit a text which begins so: letter by
+// letter, until something in the glob fits many.
+func mayBegin(beginning string) string {
+	pattern := ""
+	for _, r := range slices.Backward([]byte(beginning)) {
+		pattern = fmt.Sprintf(`([*[]|(%[1]c|\?|\\%[1]c)%s)`, r, pattern)
+	}
+	return "^" + pattern
+}
+
 func (keyIDShape) shape() *schema   { return factSchema(reflect.TypeFor[keyIDShape]()) }
 func (factShape[W]) shape() *schema { return factSchema(reflect.TypeFor[factShape[W]]()) }
 
@@ -318,6 +371,7 @@ func (bandTagShape) shape() *schema {
 func (exceptionShape) shape() *schema {
 	s := &schema{Type: "object", AdditionalProperties: new(bool), Properties: map[string]*schema{}}
 	s.add(reflect.TypeFor[exceptionShape]())
+	s.Properties["key"].Not = &schema{Pattern: "^alias/aws/"} // AWS managed keys have no alarms
 	by := func(prefix string) *schema {
 		return &schema{Required: []string{"key"}, Properties: map[string]*schema{"key": {Pattern: "^" + prefix}}}
 	}

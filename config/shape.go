@@ -11,6 +11,7 @@ package config
 //	over      a number must be above this
 //	pattern   what a text must look like
 //	example   what to write, as JSON; several with | between them
+//	each      what a value of the mapping means, with %s for its key
 //	off       "yes": off or false switches it off
 //
 // The loader is written by hand, for its messages. That it knows these names and
@@ -33,20 +34,20 @@ type fileShape struct {
 }
 
 type environmentShape struct {
-	Account string `yaml:"account,required" pattern:"^[0-9]{12}$" example:"\"111122223333\"" doc:"The account ID: 12 digits, in quotes."`
-	Region  string `yaml:"region,required" pattern:"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$" example:"\"eu-west-1\"" doc:"The region to read keys from and to deploy to."`
-	Role    string `yaml:"role" default:"\"none\"" pattern:"^(none|cdk-lookup|arn:.+)$" example:"\"none\"|\"cdk-lookup\"|\"arn:{partition}:iam::{account}:role/keywatch-read\"" doc:"With whose permissions keys are read: the caller's own (none), those of the lookup role of cdk bootstrap (cdk-lookup), or those of a role (its ARN)."`
+	Account string    `yaml:"account,required" pattern:"^[0-9]{12}$" example:"\"111122223333\"" doc:"The account ID: 12 digits, in quotes."`
+	Region  string    `yaml:"region,required" pattern:"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$" example:"\"eu-west-1\"" doc:"The region to read keys from and to deploy to."`
+	Role    roleShape `yaml:"role" default:"\"none\"" example:"\"none\"|\"cdk-lookup\"|\"arn:{partition}:iam::{account}:role/keywatch-read\"" doc:"With whose permissions keys are read: the caller's own (none), those of the lookup role of cdk bootstrap (cdk-lookup), or those of a role (its ARN)."`
 }
 
 type inventoryShape struct {
 	Source       string                  `yaml:"source" enum:"live,snapshot" default:"\"live\"" doc:"AWS, or a file that keywatch snapshot wrote."`
 	Path         string                  `yaml:"path" min:"1" example:"\"snapshots/{account}-{region}.json\"" doc:"The snapshot. {account} and {region} in it are filled in."`
 	Compare      string                  `yaml:"compare" enum:"auto,always,never" default:"\"auto\"" doc:"Whether a snapshot is held against the deployed stacks: when there are credentials (auto), always, or never."`
-	MaxAge       lengthShape             `yaml:"maxAge" default:"\"168h\"" doc:"The age from which on a snapshot is old; up to 8760h."`
+	MaxAge       ageShape                `yaml:"maxAge" default:"\"168h\"" doc:"The age from which on a snapshot is old; up to 8760h."`
 	OnStale      string                  `yaml:"onStale" enum:"warn,fail" default:"\"warn\"" doc:"What an old snapshot means."`
 	OnUnreadable string                  `yaml:"onUnreadable" enum:"fail,warn" default:"\"fail\"" doc:"What a key means that exists but may not be read."`
 	Rates        map[ratedWord]rateShape `yaml:"rates" doc:"The most requests per second of an operation. Left out: half of the published quotas."`
-	Timeout      lengthShape             `yaml:"timeout" default:"\"30m\"" doc:"How long a run may read AWS; up to 24h."`
+	Timeout      timeoutShape            `yaml:"timeout" default:"\"30m\"" doc:"How long a run may read AWS; up to 24h."`
 }
 
 type rateShape struct {
@@ -74,7 +75,7 @@ type ruleShape struct {
 type outcomeShape struct {
 	Operations   operationsShape                 `yaml:"operations" default:"\"core\"" doc:"For which operations there is an anomaly alarm: core (without the data key pair operations), applicable (all that the key can do), or a list."`
 	Anomaly      anomalyShape                    `yaml:"anomaly" off:"yes" doc:"The anomaly alarm on each operation; off makes none."`
-	PerOperation map[operationWord]settingsShape `yaml:"perOperation" off:"yes" doc:"What differs from anomaly for single operations; off makes no anomaly alarm on it."`
+	PerOperation map[operationWord]settingsShape `yaml:"perOperation" off:"yes" each:"What differs from anomaly for %s; off makes no anomaly alarm on it." doc:"What differs from anomaly for single operations; off makes no anomaly alarm on it."`
 	BandTag      bandTagShape                    `yaml:"bandTag" off:"yes" doc:"A tag by which a key sets the band of its anomaly alarms; off takes none."`
 	Thresholds   []thresholdShape                `yaml:"thresholds" max:"20" doc:"Static alarms."`
 	Actions      actionsShape                    `yaml:"actions" doc:"Whom an alarm notifies, by the state that it goes to."`
@@ -89,7 +90,7 @@ type settingsShape struct {
 	Direction string      `yaml:"direction" enum:"above,below,both" default:"\"above\"" doc:"On which side of the band a value is an anomaly."`
 	Band      float64     `yaml:"band" over:"0" max:"100" default:"2" doc:"The width of the band in standard deviations: a plain decimal number with up to 6 decimals. Smaller is more sensitive."`
 	Statistic string      `yaml:"statistic" enum:"Sum,SampleCount,Average,Minimum,Maximum" default:"\"Sum\"" doc:"What is made of the requests of a period. Sum is their number."`
-	Period    lengthShape `yaml:"period" default:"\"5m\"" doc:"The length of one datapoint: whole minutes, up to 1h."`
+	Period    periodShape `yaml:"period" default:"\"5m\"" doc:"The length of one datapoint: whole minutes, up to 1h."`
 	Evaluate  int         `yaml:"evaluate" min:"1" max:"10080" default:"3" doc:"How many of the latest datapoints are looked at."`
 	Breaching int         `yaml:"breaching" min:"1" max:"10080" default:"2" doc:"How many of them must be outside of the band."`
 	Missing   string      `yaml:"missing" enum:"notBreaching,breaching,ignore,missing" default:"\"notBreaching\"" doc:"What a missing datapoint means. An idle key has none."`
@@ -99,7 +100,7 @@ type thresholdShape struct {
 	ID         string          `yaml:"id" default:"\"main\"" pattern:"^[a-z0-9-]{1,16}$" doc:"Tells alarms on the same key and operations apart."`
 	Operations []operationWord `yaml:"operations,required" min:"1" max:"10" doc:"Several are summed."`
 	Above      float64         `yaml:"above,required" min:"0" doc:"The alarm fires when the sum of a period is above this."`
-	Period     lengthShape     `yaml:"period" default:"\"5m\"" doc:"The length of one datapoint: whole minutes, up to 168h."`
+	Period     longPeriodShape `yaml:"period" default:"\"5m\"" doc:"The length of one datapoint: whole minutes, up to 168h."`
 	Evaluate   int             `yaml:"evaluate" min:"1" max:"10080" default:"1" doc:"How many of the latest datapoints are looked at."`
 	Breaching  int             `yaml:"breaching" min:"1" max:"10080" default:"1" doc:"How many of them must be above."`
 	Missing    string          `yaml:"missing" enum:"notBreaching,breaching,ignore,missing" default:"\"notBreaching\"" doc:"What a missing datapoint means. An idle key has none."`
@@ -107,8 +108,8 @@ type thresholdShape struct {
 
 type bandTagShape struct {
 	Tag         string  `yaml:"tag,required" min:"1" max:"128" doc:"The key of the tag. Its value is a band: a number above 0."`
-	Min         float64 `yaml:"min" over:"0" max:"100" doc:"The narrowest band that is taken from the tag."`
-	Max         float64 `yaml:"max" over:"0" max:"100" doc:"The widest band that is taken from the tag, with allowLooser."`
+	Min         float64 `yaml:"min" over:"0" max:"100" doc:"The narrowest band that the tag may put in place of a wider one. 1 if left out."`
+	Max         float64 `yaml:"max" over:"0" max:"100" doc:"With allowLooser: the widest band that the tag may put in place of a narrower one."`
 	AllowLooser bool    `yaml:"allowLooser" default:"false" doc:"Whether the tag may also widen the band, which makes the alarm see less."`
 }
 
@@ -129,7 +130,7 @@ type findingsShape map[findingWord]levelShape
 type levelShape struct{}
 
 type exceptionShape struct {
-	Key         string    `yaml:"key,required" pattern:"^(alias/.+|arn:aws(-[a-z]+)*:kms:[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:key/.+|mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$" example:"\"1234abcd-12ab-34cd-56ef-1234567890ab\"|\"alias/legacy\"" doc:"A key ID, a key ARN, or an alias with alias/."`
+	Key         string    `yaml:"key,required" pattern:"^(alias/[a-zA-Z0-9/_-]{1,250}|(arn:aws(-[a-z]+)*:kms:[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:key/)?(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}))$" example:"\"1234abcd-12ab-34cd-56ef-1234567890ab\"|\"alias/legacy\"" doc:"A key ID, a key ARN, or an alias with alias/."`
 	Environment string    `yaml:"environment" pattern:"^[0-9]{12}/[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$" example:"\"111122223333/eu-west-1\"" doc:"The only ACCOUNT/REGION that it is for. An alias needs this, or everywhere: true."`
 	Everywhere  bool      `yaml:"everywhere" doc:"true: an alias of this name is meant in each account and region."`
 	Written     timeShape `yaml:"written" doc:"When an exception by alias was written. One whose alias points to another key since then no longer holds."`
@@ -179,7 +180,7 @@ type aliasValueShape struct {
 type keyIDShape struct {
 	Equals string            `yaml:"equals" pattern:"^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$" doc:"The key ID is this text."`
 	In     []keyIDValueShape `yaml:"in" min:"1" doc:"The key ID is one of these."`
-	Glob   string            `yaml:"glob" max:"1000" example:"\"mrk-*\"" doc:"The pattern fits the whole key ID."`
+	Glob   string            `yaml:"glob" max:"1000" pattern:"^([0-9a-fkmr*?-]|\\\\[0-9a-fkmr-])*(\\[.*)?$" example:"\"mrk-*\"" doc:"The pattern fits the whole key ID."`
 }
 
 type keyIDValueShape struct {

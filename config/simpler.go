@@ -11,12 +11,12 @@ import (
 const maxWords = 10
 
 // simplify remarks on the regexes that a plainer test says as well.
-func (d *decoder) simplify(c *Condition) {
+func (d *decoder) simplify(c *Condition, where string) {
 	if simpler := c.Simpler(); simpler != "" {
-		d.problems.Warn(c.Pos, "regex-glob", "the regex %q says the same as %s, which is plainer and cheaper; write {tag: %s, %s}", brief(c.Values[0]), brief(simpler), Readable(c.Tag), brief(simpler))
+		d.problems.Warn(c.Pos, "regex-glob", "%s.regex: %q says the same as %s, which is plainer and cheaper; write {tag: %s, %s}", where, brief(c.Values[0]), brief(simpler), Readable(c.Tag), brief(simpler))
 	}
-	for _, child := range c.Children {
-		d.simplify(child)
+	for i, child := range c.Children {
+		d.simplify(child, c.below(where, i))
 	}
 }
 

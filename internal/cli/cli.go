@@ -210,9 +210,10 @@ func (w *World) root() *cobra.Command {
 	var quiet bool
 	root := &cobra.Command{
 		Use:   "keywatch",
-		Short: "anomaly alarms for every KMS key that matches a tag rule",
-		Long: `keywatch reads the KMS keys of an account, matches each against tag rules, and
-deploys CloudWatch anomaly alarms on the usage of each key that matches.
+		Short: "anomaly alarms for every KMS key that matches a rule",
+		Long: `keywatch reads the KMS keys of an account, matches each against rules on tags and on
+what the key is, and deploys CloudWatch anomaly alarms on the usage of each key that
+matches.
 
 Without a verb it is the CDK app: it reads the account and writes the CloudFormation
 templates. You rarely call that yourself; the CDK CLI does:

@@ -21,6 +21,8 @@ type options struct {
 	config       string
 	context      []string
 	allowRemoval string
+	// json: the result is JSON, also that the config is not valid.
+	json bool
 }
 
 // settings are flags and context values together.
@@ -63,9 +65,7 @@ func (w *World) settings(o *options) (*settings, error) {
 	s, err := w.gather(o)
 	var problems diag.List
 	if errors.As(err, &problems) {
-		w.say(problems, &config.Config{})
-		w.note("error", "%s in the context", counted(len(problems), "problem"))
-		return nil, errGate
+		return nil, w.invalid(o, &config.Config{}, problems, "context")
 	}
 	return s, err
 }

@@ -50,6 +50,7 @@ decides every KEY, that is, makes an alarm for it or takes it with watch: false.
 			if err := q.check(assume); err != nil {
 				return err
 			}
+			o.json = q.format == "json"
 			c, s, err := w.load(o)
 			if err != nil {
 				return err

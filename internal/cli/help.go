@@ -32,7 +32,14 @@ func (w *World) teach(root *cobra.Command, o *options) {
 		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
 	}
 	for _, cmd := range below(root) {
-		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(formats), "verify": w.completeRules(o)} {
+		if cmd.ValidArgs == nil && !strings.Contains(cmd.Use, " DIR") {
+			cmd.ValidArgsFunction = cobra.NoFileCompletions // keys, or nothing
+		}
+		said := formats
+		if f := cmd.Flags().Lookup("format"); f != nil && f.DefValue != formats[0] {
+			said = []string{f.DefValue}
+		}
+		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(said), "verify": w.completeRules(o)} {
 			if cmd.Flags().Lookup(flag) != nil {
 				_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there
 			}
@@ -136,7 +143,7 @@ Every field, its default and its meaning: docs/config.md.`},
       - {tag: team, in: [payments, ledger]}
       - not: {tag: env, glob: "dev*"}
 
-A leaf names a tag and has one test:
+A leaf on a tag names it and has one test:
 
   equals: TEXT      the value is this text
   in: [A, B]        the value is one of these
@@ -148,9 +155,57 @@ Case matters. An empty value is a value. A tag that is not there satisfies only
 exists: false, and not around any other leaf. What YAML reads as a number, a
 boolean or a date needs quotes.
 
+A leaf on what the key is stands alone; the first six have equals, in or glob:
+
+  - alias: {glob: "alias/pay-*"}       any alias of the key
+  - keyId: {glob: "mrk-*"}
+  - usage: {equals: SIGN_VERIFY}
+  - spec: {in: [RSA_2048, RSA_4096]}
+  - origin: {equals: EXTERNAL}
+  - state: {equals: Disabled}
+  - multiRegion: true
+  - createdBefore: 2026-01-31          also createdAfter; days in UTC
+
+What may not be read is unknown, and a rule that needs it leaves the key unreadable.
+
   keywatch explain KEY  shows what each leaf saw of a key
 
-More, with a table of what matches what: docs/config.md.`},
+More, with a table of what matches what: docs/rules.md.`},
+	{"exceptions", "keys that are taken out for a time", `An exception wins over all rules: the key gets no alarms, until a day, for a reason
+that explain and coverage show.
+
+  exceptions:
+    - key: 1234abcd-12ab-34cd-56ef-1234567890ab
+      reason: retired in Q1
+      owner: data-platform
+      expires: 2027-01-31
+    - key: alias/legacy
+      environment: 111122223333/eu-west-1
+      written: 2026-11-30
+      reason: moves to the new ledger
+      owner: payments
+      expires: 2027-03-31
+
+key is a key ID, a key ARN, or an alias. One by alias says where, by environment or
+everywhere: true, and since when, by written: an alias that was pointed to another
+key since then is not excepted, and that is a finding. So is one that has expired,
+that expires soon, or that names no key.
+
+More: docs/exceptions.md.`},
+	{"findings", "remarks on the rules, and their levels", `A finding is a remark on the rule set: a rule that matches no key, keys that no rule
+takes, a tag that looks like a slip, an exception that has expired. Each has a code,
+and each code a level:
+
+  findings: {all: warn, tag-typo: fail, unmatched: off}
+
+  warn  it is said, and nothing stops; the level of all unless it is set
+  fail  it is an error: synth stops, and plan and validate exit with 1
+  off   it is not said
+
+For one strict run: -c keywatch:findings.all=fail. These codes have a level:
+` + broken(strings.Fields(strings.Join(config.FindingCodes, ", ")), "  ") + `
+
+A page for each: docs/codes.`},
 	{"snapshots", "synth without credentials", `A snapshot is a file with the keys of an account and region, and the stack in
 which each alarm lives. With it, synth needs neither credentials nor network.
 
@@ -184,7 +239,8 @@ ARNs may hold {partition}, {region} and {account}, which are filled in for each.
 More: docs/config.md.`},
 	{"exit-status", "what the exit status says", `  0  fine
   1  problems in the config, or a gate failed: coverage found a key without its
-     alarms, snapshot --check a file that is not what is there now
+     alarms, snapshot --check a file that is not what is there now, explain
+     --verify a key that another rule decides; or a finding whose level is fail
   2  bad usage: a verb, flag or argument that does not exist, or is missing
   3  the environment failed: AWS, files, Node.js
 

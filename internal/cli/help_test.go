@@ -71,6 +71,8 @@ func TestTopics(t *testing.T) {
 		"conditions": func(s string) string {
 			return "version: 1\nrules:\n  - name: r\n    " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n    ") + "\n"
 		},
+		"exceptions":   func(s string) string { return "version: 1\nrules: [{name: r, match: every}]\n" + s },
+		"findings":     func(s string) string { return "version: 1\nrules: [{name: r, match: every}]\n" + s },
 		"snapshots":    func(s string) string { return "version: 1\nrules: [{name: r, match: every}]\n" + s },
 		"environments": func(s string) string { return "version: 1\nrules: [{name: r, match: every}]\n" + s },
 	}
@@ -86,6 +88,41 @@ func TestTopics(t *testing.T) {
 	}
 }
 
+// The topic of conditions shows each leaf that there is, and what it shows is valid;
+// that of the exit status names each gate.
+func TestTopicsAreWhole(t *testing.T) {
+	t.Parallel()
+	text := map[string]string{}
+	for _, topic := range topics {
+		text[topic.name] = topic.text
+	}
+	leaves := regexp.MustCompile(`(?m)^  - [a-zA-Z]+: .*$`).FindAllString(text["conditions"], -1)
+	source := "version: 1\nrules:\n  - name: r\n    match:\n      any:\n"
+	for _, leaf := range leaves {
+		source += "      " + regexp.MustCompile(`   +[a-z].*$`).ReplaceAllString(leaf, "") + "\n"
+	}
+	if _, problems := config.Parse("topic", []byte(source), nil); len(problems.Errors()) > 0 {
+		t.Errorf("%v\n%s", problems, source)
+	}
+	for _, word := range []config.Fact{config.Alias, config.KeyID, config.Usage, config.Spec, config.Origin, config.State, config.MultiRegion, config.CreatedBefore, config.CreatedAfter} {
+		if !strings.Contains(text["conditions"], string(word)) {
+			t.Errorf("conditions do not tell of %s", word)
+		}
+	}
+	for topic, words := range map[string][]string{
+		"conditions":  {"docs/rules.md"},
+		"exceptions":  {"docs/exceptions.md", "written", "everywhere: true"},
+		"findings":    append([]string{"keywatch:findings.all=fail"}, config.FindingCodes...),
+		"exit-status": {"coverage", "--check", "--verify", "fail"},
+	} {
+		for _, word := range words {
+			if !strings.Contains(text[topic], word) {
+				t.Errorf("help %s says nothing of %s", topic, word)
+			}
+		}
+	}
+}
+
 // A shell gets the words of flags and arguments; names of rules come from the config.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
@@ -95,6 +132,8 @@ func TestCompletion(t *testing.T) {
 	}{
 		{"plan --format ", formats},
 		{"validate --format ", formats},
+		{"permissions --format ", []string{"json"}},
+		{"init --format ", formats},
 		{"permissions ", policed},
 		{"completion ", shells},
 		{"plan -c keywatch:limits", []string{"keywatch:limits.alarms=", "keywatch:limits.monthlyUSD="}},
@@ -105,6 +144,14 @@ func TestCompletion(t *testing.T) {
 		if got := lines[:len(lines)-1]; status != ExitOK || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.args, got, c.want)
 		}
+	}
+	for _, verb := range []string{"explain", "plan", "sla", "permissions"} {
+		if out, _, _ := told(t, "__complete", verb, ""); !strings.HasSuffix(strings.TrimSpace(out), "\n:4") && strings.TrimSpace(out) != ":4" { // ShellCompDirectiveNoFileComp
+			t.Errorf("%s offers files: %q", verb, out)
+		}
+	}
+	if out, _, _ := told(t, "__complete", "sla", "verify", ""); !strings.HasSuffix(strings.TrimSpace(out), ":0") {
+		t.Errorf("sla verify offers no files: %q", out)
 	}
 	for _, shell := range shells {
 		if out, _, status := told(t, "completion", shell); status != ExitOK || !strings.Contains(out, "keywatch") || !strings.Contains(out, "__complete") {

@@ -10,7 +10,9 @@ import (
 
 	"keywatch/config"
 	"keywatch/internal/diag"
+	"keywatch/internal/inventory"
 	"keywatch/internal/snapshot"
+	"keywatch/internal/starter"
 )
 
 // The JSON of the verbs that make no report; docs/schema has a schema for each.
@@ -49,6 +51,71 @@ type named struct {
 	SchemaVersion int    `json:"schemaVersion"`
 	Version       string `json:"version"`
 }
+
+// startJSON is what init says.
+type startJSON struct {
+	SchemaVersion int     `json:"schemaVersion"`
+	File          string  `json:"file"` // empty: none was written
+	Account       string  `json:"account"`
+	Region        string  `json:"region"`
+	Keys          int     `json:"keys"`
+	Watched       int     `json:"watched"`
+	Alarms        int     `json:"alarms"`
+	MonthlyUSD    float64 `json:"monthlyUSD"`
+
+	Tags        []startTag  `json:"tags"`
+	Suggestions []startRule `json:"suggestions"`
+	NotTaken    notTaken    `json:"notTaken"`
+	Config      string      `json:"config"`
+}
+
+type startTag struct {
+	Key    string       `json:"key"`
+	Keys   int          `json:"keys"`
+	Values []startValue `json:"values"`
+}
+
+type startValue struct {
+	Value string `json:"value"`
+	Keys  int    `json:"keys"`
+}
+
+type startRule struct {
+	Name       string  `json:"name"`
+	Rule       string  `json:"rule"`
+	Commented  bool    `json:"commented"`
+	Keys       int     `json:"keys"`
+	Alarms     int     `json:"alarms"`
+	MonthlyUSD float64 `json:"monthlyUSD"`
+}
+
+type notTaken struct {
+	Unmatched   int `json:"unmatched"`
+	NotEligible int `json:"notEligible"`
+	Unreadable  int `json:"unreadable"`
+}
+
+func startOf(s *starter.Suggestion, inv *inventory.Inventory, file string) startJSON {
+	total := s.Plan.Totals
+	out := startJSON{
+		SchemaVersion: 1, File: file, Account: inv.Account, Region: inv.Region,
+		Keys: total.Keys, Watched: total.Watched, Alarms: total.Alarms, MonthlyUSD: dollars(total.MonthlyUSD),
+		Tags: []startTag{}, NotTaken: notTaken(s.NotTaken), Config: string(s.Text),
+	}
+	for _, t := range s.Tags {
+		values := make([]startValue, len(t.Values))
+		for i, v := range t.Values {
+			values[i] = startValue{v.Text, v.Keys}
+		}
+		out.Tags = append(out.Tags, startTag{t.Key, t.Keys, values})
+	}
+	for _, r := range s.Rules {
+		out.Suggestions = append(out.Suggestions, startRule{r.Name, r.YAML, r.Commented, r.Total.Keys, r.Total.Alarms(), dollars(r.Total.MonthlyUSD)})
+	}
+	return out
+}
+
+func dollars(amount config.USD) float64 { return float64(amount) / 1e6 }
 
 // snapshotJSON is what snapshot says of one file.
 type snapshotJSON struct {
@@ -150,6 +217,20 @@ func (w *World) validateJSON(o *options, effective bool) error {
 		return errGate
 	}
 	return nil
+}
+
+// invalid says what is wrong with config or context before a verb can begin: to a
+// machine as validate does.
+func (w *World) invalid(o *options, c *config.Config, problems diag.List, where string) error {
+	if o.json {
+		if err := w.printJSON(validity{SchemaVersion: 1, File: c.File, Problems: problemsOf(problems)}); err != nil {
+			return err
+		}
+		return errGate
+	}
+	w.say(problems, c)
+	w.note("error", "%s in the %s", counted(len(problems.Errors()), "problem"), where)
+	return errGate
 }
 
 // judge reads context and config, and finds all that is wrong with them.

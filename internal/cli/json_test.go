@@ -106,6 +106,92 @@ func TestValidateAsJSON(t *testing.T) {
 	}
 }
 
+// Where the config or the context is wrong, each verb with JSON says so in JSON, as
+// validate does, and nothing else.
+func TestBadConfigsAsJSON(t *testing.T) {
+	t.Parallel()
+	for _, verb := range [][]string{{"plan"}, {"coverage"}, {"explain", "alias/a"}, {"explain", "--tags", ""}, {"snapshot"}, {"init", "-o", "-", "--config", "keywatch.yaml"}} {
+		for _, wrong := range []struct {
+			source, code string
+			more         []string
+		}{
+			{"version: 1\nrules: [{name: a, match: every, wach: x}]\n", "unknown-key", nil},
+			{"version: 1\nrules: [{name: a, match: every}]\n", "unknown-context", []string{"-c", "keywatch:limts=1"}},
+		} {
+			d := newDisk(map[string]string{"keywatch.yaml": wrong.source})
+			out, status := d.run(slices.Concat(verb, wrong.more, []string{"--format", "json"})...)
+			fits(t, "validate.schema.json", out)
+			if status != ExitProblems || !strings.Contains(out, `"`+wrong.code+`"`) || !strings.Contains(out, `"valid": false`) || d.stderr.Len() > 0 {
+				t.Errorf("%q: status %d, stderr %q\n%s", verb, status, d.stderr.String(), out)
+			}
+			if out, status := d.run(slices.Concat(verb, wrong.more)...); status != ExitProblems || out != "" || !strings.Contains(d.stderr.String(), "["+wrong.code+"]") {
+				t.Errorf("%q as text: status %d, stderr %q\n%s", verb, status, d.stderr.String(), out)
+			}
+		}
+	}
+}
+
+func TestInitAsJSON(t *testing.T) {
+	t.Parallel()
+	d := newDisk(map[string]string{})
+	said := func(args ...string) startJSON {
+		t.Helper()
+		out, status := d.run(append([]string{"init", "--format", "json"}, args...)...)
+		fits(t, "init.schema.json", out)
+		var s startJSON
+		if err := json.Unmarshal([]byte(out), &s); err != nil || status != ExitOK || d.stderr.Len() > 0 {
+			t.Fatalf("%d, %v: %s", status, err, d.stderr.String())
+		}
+		return s
+	}
+	s := said("-o", "-")
+	if len(d.files) > 0 || s.File != "" {
+		t.Errorf("-o - wrote %q, said %q", d.files, s.File)
+	}
+	if s.Keys != 1 || s.Watched != 1 || s.Alarms != 1 || s.MonthlyUSD != 3.3 || len(s.Suggestions) != 1 {
+		t.Errorf("%+v", s)
+	}
+	if r := s.Suggestions[0]; r.Name != "all" || !strings.HasPrefix(r.Rule, "- name: all\n  match: every\n") || r.Keys != 1 || r.Alarms != 1 || r.MonthlyUSD != 0.3 {
+		t.Errorf("%+v", r)
+	}
+	if again := said(); again.File != "keywatch.yaml" || d.files["keywatch.yaml"] != again.Config || again.Config != s.Config {
+		t.Errorf("wrote %q, said %+v", d.files, again)
+	}
+}
+
+// The schema is named as seen from the config, and only where there is one.
+func TestInitFindsTheSchema(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"x/docs/schema/config.schema.json": "docs/schema/config.schema.json",
+		"x/keywatch.schema.json":           "keywatch.schema.json",
+		"docs/schema/config.schema.json":   "",
+	} {
+		d := newDisk(map[string]string{path: "{}"})
+		_, status := d.run("init", "-o", "x/keywatch.yaml")
+		line, found := strings.CutPrefix(d.files["x/keywatch.yaml"], "# yaml-language-server: $schema=")
+		if line, _, _ = strings.Cut(line, "\n"); status != ExitOK || found != (want != "") || found && line != want {
+			t.Errorf("%s: %d, %q", path, status, d.files["x/keywatch.yaml"])
+		}
+	}
+}
+
+// Verbs whose result is JSON take --format json, and no other.
+func TestVerbsThatAreJSON(t *testing.T) {
+	t.Parallel()
+	d := newDisk(nil)
+	d.Actions = func(string) ([]string, []string) { return []string{"kms:ListKeys"}, nil }
+	for _, verb := range []string{"schema", "permissions"} {
+		plain, _ := d.run(verb)
+		if out, status := d.run(verb, "--format", "json"); status != ExitOK || out != plain || !json.Valid([]byte(out)) {
+			t.Errorf("%s: %d\n%s", verb, status, out)
+		}
+		if out, status := d.run(verb, "--format", "text"); status != ExitUsage || out != "" || !strings.Contains(d.stderr.String(), "allowed: json") {
+			t.Errorf("%s as text: %d %s", verb, status, d.stderr.String())
+		}
+	}
+}
+
 func TestVersionAsJSON(t *testing.T) {
 	t.Parallel()
 	out, status := newDisk(nil).run("version", "--format", "json")

@@ -34,7 +34,8 @@ type statement struct {
 var free = []string{"sts:GetCallerIdentity"}
 
 func (w *World) permissionsCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var format string
+	cmd := &cobra.Command{
 		Use:   "permissions [VERB]",
 		Short: "the IAM policy that reading needs",
 		Long: `Print the IAM policy, as JSON, that a verb needs: exactly the calls that it can make.
@@ -61,6 +62,9 @@ of AWS Support.`,
 		Args:      cobra.MaximumNArgs(2),
 		ValidArgs: policed,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkOnlyJSON(format); err != nil {
+				return err
+			}
 			verb := policed[0]
 			if len(args) > 0 {
 				verb = strings.Join(args, " ")
@@ -102,6 +106,8 @@ of AWS Support.`,
 			return output(enc.Encode(p))
 		},
 	}
+	onlyJSONFlag(cmd, &format)
+	return cmd
 }
 
 // allow takes no resource: lists have none, and which keys there will be nobody

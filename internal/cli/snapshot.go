@@ -79,6 +79,7 @@ secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
 			if err := checkFormat(f.format); err != nil {
 				return err
 			}
+			o.json = f.format == "json"
 			c, s, err := w.load(o)
 			if err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,8 @@ import (
 )
 
 func (w *World) schemaCommand() *cobra.Command {
-	return &cobra.Command{
+	var format string
+	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "the JSON Schema of the config, for editors",
 		Long: `Print the JSON Schema of the config. An editor with a YAML language server
@@ -30,10 +32,15 @@ time; keywatch validate sees all of them together.`,
 		Example: "  keywatch schema > keywatch.schema.json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkOnlyJSON(format); err != nil {
+				return err
+			}
 			_, err := w.Stdout.Write(config.Schema())
 			return output(err)
 		},
 	}
+	onlyJSONFlag(cmd, &format)
+	return cmd
 }
 
 // starting is one run of the verb init.
@@ -44,6 +51,7 @@ type starting struct {
 
 func (w *World) initCommand(o *options) *cobra.Command {
 	var s starting
+	var format string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "write a first config for the account",
@@ -52,11 +60,16 @@ tags the keys carry, rules by the tag that says most, and for each rule the alar
 that it makes and their price. It needs no config. If there is one that takes its
 keys from a snapshot, so does init.
 
-Nothing is overwritten without --force. The file holds no secret, but tags and
-their values.`,
+Rules go by a tag that is on half of the keys at least. Nothing is overwritten
+without --force. The file holds no secret, but tags and their values. With --format
+json all of this is printed as data too; with -o - it is not written to a file.`,
 		Example: "  keywatch init\n  keywatch init -o - --from snapshots/111122223333-eu-west-1.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			o.json = format == "json"
 			if err := w.overwrites(s); err != nil {
 				return err
 			}
@@ -64,20 +77,26 @@ their values.`,
 			if err != nil {
 				return err
 			}
-			data, err := starter.Config(inv)
+			first, err := starter.Config(inv, w.schemaFor(s.output))
 			if err != nil {
 				return environment(err)
 			}
 			if s.output == toStdout {
-				_, err := w.Stdout.Write(data)
+				if format == "json" {
+					return w.printJSON(startOf(first, inv, ""))
+				}
+				_, err := w.Stdout.Write(first.Text)
 				return output(err)
 			}
 			write := w.WriteFile
 			if write == nil {
 				write = replaceFile
 			}
-			if err := write(s.output, data); err != nil {
+			if err := write(s.output, first.Text); err != nil {
 				return environment(fmt.Errorf("write the config: %w", err))
+			}
+			if format == "json" {
+				return w.printJSON(startOf(first, inv, s.output))
 			}
 			w.note("notice", "wrote %s for %s of %s in %s; `keywatch plan --config %s` shows what it makes", s.output, counted(len(inv.Keys), "key"), inv.Account, inv.Region, s.output)
 			return nil
@@ -85,8 +104,23 @@ their values.`,
 	}
 	cmd.Flags().StringVarP(&s.output, "output", "o", config.DefaultFiles[0], "the file; - for standard output")
 	cmd.Flags().StringVar(&s.from, "from", "", "take the keys from this snapshot")
+	formatFlag(cmd, &format)
 	cmd.Flags().BoolVar(&s.force, "force", false, "overwrite the file")
 	return cmd
+}
+
+// schemaFor is where the schema is, as seen from the config, or "".
+func (w *World) schemaFor(output string) string {
+	dir := "."
+	if output != toStdout {
+		dir = filepath.Dir(output)
+	}
+	for _, path := range []string{"keywatch.schema.json", "docs/schema/config.schema.json"} {
+		if _, err := w.ReadFile(filepath.Join(dir, path)); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // overwrites refuses to take the place of a file, before minutes of reading.

@@ -37,9 +37,7 @@ func (w *World) load(o *options) (*config.Config, *settings, error) {
 	}
 	c, err := config.Load(s.request)
 	if errors.As(err, &problems) {
-		w.say(problems, c)
-		w.note("error", "%s in the config", counted(len(problems.Errors()), "problem"))
-		return nil, nil, errGate
+		return nil, nil, w.invalid(o, c, problems, "config")
 	}
 	if err != nil {
 		return nil, nil, environment(err)
@@ -387,6 +385,7 @@ func (w *World) with(ctx context.Context, o *options, format string, a asked, f 
 	if err := checkFormat(format); err != nil {
 		return err
 	}
+	o.json = format == "json"
 	all, err := w.build(ctx, o, a)
 	if err != nil {
 		return err
@@ -405,6 +404,18 @@ var formats = []string{"text", "json"}
 
 func formatFlag(cmd *cobra.Command, to *string) {
 	cmd.Flags().StringVar(to, "format", "text", "text or json")
+}
+
+// onlyJSONFlag is for verbs whose result is JSON, whoever reads it.
+func onlyJSONFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "format", "json", "json, the only one")
+}
+
+func checkOnlyJSON(format string) error {
+	if format == "json" {
+		return nil
+	}
+	return fmt.Errorf("--format %q; allowed: json", format)
 }
 
 // print writes a result in one piece, so that a failure leaves no half of it.

@@ -7,7 +7,6 @@ package diag
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode"
@@ -81,11 +80,11 @@ func (l *List) Warn(pos Pos, code, format string, args ...any) {
 	*l = append(*l, Problem{Pos: pos, Severity: Warning, Message: printable(fmt.Sprintf(format, args...)), Code: code})
 }
 
-// printable keeps a user's control characters and broken text off the
-// terminal, and a message on one line.
+// printable keeps off the terminal what steers it or turns its text around, and
+// broken text, and keeps a message on one line.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
+		if unicode.IsControl(r) && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
 			return utf8.RuneError
 		}
 		return r
@@ -133,35 +132,6 @@ func (l List) Err() error {
 		return nil
 	}
 	return l
-}
-
-// maxSnippet keeps a quoted source line within a terminal.
-const maxSnippet = 100
-
-// Print writes each problem, and below it the line of the source with a caret
-// where it is. source is the text of the file that positions refer to; other
-// files get no snippet.
-func (l List) Print(w io.Writer, file string, source []byte) {
-	lines := strings.Split(string(source), "\n")
-	for _, p := range l {
-		fmt.Fprintln(w, p)
-		if p.Pos.File != file || p.Pos.Line < 1 || p.Pos.Line > len(lines) || p.Pos.Col < 1 {
-			continue
-		}
-		line := strings.TrimRight(lines[p.Pos.Line-1], "\r")
-		if line == "" || utf8.RuneCountInString(line) > maxSnippet || p.Pos.Col > utf8.RuneCountInString(line)+1 {
-			continue
-		}
-		line = printable(line)
-		// A tab in front of the caret keeps it below its character.
-		indent := []rune(line)[:p.Pos.Col-1]
-		for i, r := range indent {
-			if r != '\t' {
-				indent[i] = ' '
-			}
-		}
-		fmt.Fprintf(w, "    %s\n    %s^\n", line, string(indent))
-	}
 }
 
 // Nearest is the allowed word that got is most likely a slip of, or "" when

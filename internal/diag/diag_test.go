@@ -92,7 +92,15 @@ func TestPrint(t *testing.T) {
 		"columns are runes":    {at(1, 5), "été: x", "    été: x\n        ^\n"},
 		"CRLF":                 {at(1, 1), "abc\r\nd", "    abc\n    ^\n"},
 		"an empty line":        {at(2, 1), "a\n\nb", ""},
-		"a line too long":      {at(1, 1), long, ""},
+		"wide characters":      {at(1, 4), "鍵: x", "    鍵: x\n        ^\n"},
+		"marks take no column": {at(1, 4), "e\u0301: x", "    e\u0301: x\n      ^\n"},
+		"just fits":            {at(1, 75), long[:75], "    " + long[:75] + "\n    " + strings.Repeat(" ", 74) + "^\n"},
+		"cut behind":           {at(1, 1), long, "    " + long[:73] + "…\n    ^\n"},
+		"cut before":           {at(1, 101), long, "    …" + long[:73] + "\n    " + strings.Repeat(" ", 73) + "^\n"},
+		"cut on both sides":    {at(1, 51), long, "    …" + long[:73] + "…\n    " + strings.Repeat(" ", 37) + "^\n"},
+		"a cut line of wides":  {at(1, 51), strings.Repeat("鍵", 100), "    …" + strings.Repeat("鍵", 36) + "…\n    " + strings.Repeat(" ", 37) + "^\n"},
+		"tabs of a cut line":   {at(1, 101), strings.Repeat("\t", 100) + "a: b", "    …" + strings.Repeat(" ", 69) + "a: b\n    " + strings.Repeat(" ", 70) + "^\n"},
+		"no turning around":    {at(1, 3), "a\u202eb", "    a\ufffdb\n      ^\n"},
 		"no such line":         {at(9, 1), "a", ""},
 		"no column":            {at(1, 0), "a", ""},
 		"another file":         {diag.Pos{File: "g.yaml", Line: 1, Col: 1}, "a", ""},
@@ -110,13 +118,52 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// A value of the user's cannot break a message into lines or colour it.
+// Whatever a line holds and wherever its caret is, a snippet fits 80 columns.
+func TestSnippetsFitATerminal(t *testing.T) {
+	t.Parallel()
+	letters := []rune("ab: 鍵é\t\u0301한🔑")
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 2000 {
+		line := make([]rune, 1+random.IntN(200))
+		for i := range line {
+			line[i] = letters[random.IntN(len(letters))]
+		}
+		col := 1 + random.IntN(len(line)+1)
+		var l diag.List
+		l.Add(at(1, col), "code", "wrong")
+		var b strings.Builder
+		l.Print(&b, "f.yaml", []byte(string(line)))
+		lines := strings.Split(b.String(), "\n")
+		if len(lines) != 4 {
+			t.Fatalf("no snippet for column %d of %q", col, string(line))
+		}
+		for _, line := range lines[1:3] {
+			columns := 0
+			for _, r := range line {
+				switch {
+				case r == '\t':
+					columns += 8 - columns%8
+				case strings.ContainsRune("鍵한🔑", r):
+					columns += 2
+				case r != '\u0301':
+					columns++
+				}
+			}
+			if columns > 80 {
+				t.Fatalf("%d columns: %q", columns, line)
+			}
+		}
+	}
+}
+
+// A value of the user's cannot break a message into lines, colour it or turn it
+// around.
 func TestMessagesStayOnOneLine(t *testing.T) {
 	t.Parallel()
 	var l diag.List
 	l.Add(diag.Pos{}, "code", "tag %s", "a\nb\x1b[0m\u0085")
-	l.Warn(diag.Pos{}, "code", "tag %s", "a\r")
-	if got, want := l.Error(), "tag a\ufffdb\ufffd[0m\ufffd [code]\nwarning: tag a\ufffd [code]"; got != want {
+	l.Warn(diag.Pos{}, "code", "tag %s", "a\r\u202e")
+	if got, want := l.Error(), "tag a\ufffdb\ufffd[0m\ufffd [code]\nwarning: tag a\ufffd\ufffd [code]"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

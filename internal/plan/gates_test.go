@@ -50,7 +50,7 @@ rules:
 `)
 	p := plan.Build(c, account(key(1, tags("a=")), key(2, tags("a=")), key(3)), plan.Options{})
 	expect(t, p.Problems, "duplicate-alarm",
-		`error 4:5: rules "first" and "second" both make the anomaly alarm "main" on Decrypt of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001 (and on 1 more); give one of them another id, or drop continue: true`)
+		`error 4:5: rules[1]: rules "first" and "second" both make the anomaly alarm "main" on Decrypt of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001 (and on 1 more); give one of them another id, or drop continue: true`)
 	if first, second := p.Rules[0], p.Rules[1]; first.Alarms() != 4 || second.Anomaly != 1 || second.Threshold != 3 || p.Totals.Alarms != 8 {
 		t.Errorf("a clashing alarm is counted twice: %+v, %+v, %+v", first, second, p.Totals)
 	}
@@ -74,7 +74,7 @@ rules:
 `)
 	p := plan.Build(c, account(key(1)), plan.Options{})
 	expect(t, p.Problems, "duplicate-alarm",
-		`error 8:9: rule "sums" makes two static alarms "main" on Decrypt of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001: that is what a key of ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT can do of both lists of operations; give one of them another id`)
+		`error 8:9: rules[0]: rule "sums" makes two static alarms "main" on Decrypt of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001: that is what a key of ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT can do of both lists of operations; give one of them another id`)
 	expect(t, p.Problems, "name-clash")
 	if n := len(p.Keys[0].Units[0].Alarms); n != 2 {
 		t.Errorf("%d alarms, want main once and other", n)
@@ -230,8 +230,8 @@ rules:
   - {name: b, match: every, actions: *shared}
 `)
 	p := plan.Build(c, account(ofN(5)...), plan.Options{})
-	const text = `action "arn:aws:sns:us-east-1:111122223333:pager" is of the region us-east-1, but CloudWatch only notifies within its own, eu-west-1; write {region}, or name a resource there`
-	expect(t, p.Problems, "bad-arn", "error 6:15: "+text, "error 8:11: "+text)
+	const text = ` "arn:aws:sns:us-east-1:111122223333:pager" is of the region us-east-1, but CloudWatch only notifies within its own, eu-west-1; write {region}, or name a resource there`
+	expect(t, p.Problems, "bad-arn", "error 6:15: rules[0].actions.alarm[0]"+text, "error 8:11: rules[0].actions.ok[0]"+text)
 }
 
 func TestTwoKeysThatNeedOneName(t *testing.T) {

@@ -67,7 +67,7 @@ func TestTwoRulesThatMakeTheSameAlarmPerOperation(t *testing.T) {
 		c := load(t, "version: 1\nrules:\n  - {name: first, match: every, continue: true, operations: [Decrypt, Encrypt], "+first+"}\n  - {name: second, match: every, operations: [Decrypt], "+second+"}\n")
 		return plan.Build(c, account(key(1)), plan.Options{})
 	}
-	const clash = `error 4:5: rules "first" and "second" both make the anomaly alarm "main" on Decrypt of key ` + arnPrefix + `00000001-12ab-34cd-56ef-123400000001; give one of them another id, or drop continue: true`
+	const clash = `error 4:5: rules[1]: rules "first" and "second" both make the anomaly alarm "main" on Decrypt of key ` + arnPrefix + `00000001-12ab-34cd-56ef-123400000001; give one of them another id, or drop continue: true`
 	for _, rules := range [][2]string{
 		{"perOperation: {Decrypt: {band: 3}}", "continue: false"},
 		{"perOperation: {Decrypt: {statistic: Average}}", "continue: false"},

@@ -338,7 +338,7 @@ func (b *builder) own(rule int, u spec.Unit, owners map[string]int) {
 func (b *builder) clash(first, second int, a spec.Alarm, k *Key) {
 	p := b.plan
 	b.found(group{diag.Error, p.Config.Rules[second].Pos, "duplicate-alarm",
-		fmt.Sprintf("rules %q and %q both make the %s alarm %q on ", p.Rules[first].Name, p.Rules[second].Name, a.Kind.Word(), a.AlarmID),
+		fmt.Sprintf("rules[%d]: rules %q and %q both make the %s alarm %q on ", second, p.Rules[first].Name, p.Rules[second].Name, a.Kind.Word(), a.AlarmID),
 		"; give one of them another id, or drop continue: true"}, spec.JoinOperations(a.Operations, "+")+" of key "+k.ARN)
 }
 
@@ -372,7 +372,7 @@ func (b *builder) watchOf(k *Key, rule int) spec.Watch {
 		switch {
 		case len(t.Operations) == 0:
 		case slices.ContainsFunc(w.Thresholds, func(o spec.Threshold) bool { return o.ID == t.ID && slices.Equal(o.Operations, t.Operations) }):
-			b.found(group{diag.Error, t.Pos, "duplicate-alarm", fmt.Sprintf("rule %q makes two static alarms %q on ", r.Name, t.ID),
+			b.found(group{diag.Error, t.Pos, "duplicate-alarm", fmt.Sprintf("rules[%d]: rule %q makes two static alarms %q on ", rule, r.Name, t.ID),
 				fmt.Sprintf(": that is what a key of %s, %s can do of both lists of operations; give one of them another id", k.Usage, k.Spec)}, spec.JoinOperations(t.Operations, "+")+" of key "+k.ARN)
 		default:
 			w.Thresholds = append(w.Thresholds, t.Threshold)

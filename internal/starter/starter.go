@@ -28,18 +28,48 @@ const (
 	mostRules  = 8
 	// mostWords is how many values one rule lists.
 	mostWords = 20
+	// leastShare is which part of the keys carries a tag that rules go by: one in two.
+	leastShare = 2
 )
 
-// Config is the text of a config for the account of an inventory that was read as
-// a whole.
-func Config(inv *inventory.Inventory) ([]byte, error) {
+// Suggestion is a first config, with what it says of the account as data.
+type Suggestion struct {
+	Text []byte
+	Tags []Tag
+	// Plan is what the config makes; Rules are its rules, and last the one for all
+	// other keys, which stands there as a comment.
+	Plan  *plan.Plan
+	Rules []Rule
+	// NotTaken are the keys without alarms, by why.
+	NotTaken NotTaken
+}
+
+// Rule is one rule that is suggested.
+type Rule struct {
+	Name, YAML string
+	// Commented: it stands in the config as a comment.
+	Commented bool
+	Total     plan.RuleTotal
+}
+
+// NotTaken counts keys without alarms: those that no rule takes, that can have none,
+// and that could not be read.
+type NotTaken struct{ Unmatched, NotEligible, Unreadable int }
+
+// Config suggests a config for the account of an inventory that was read as a whole.
+// schema is where an editor finds the schema, as seen from the config; empty: nowhere
+// yet.
+func Config(inv *inventory.Inventory, schema string) (*Suggestion, error) {
 	every, err := planned(inv, file{rules: suggest(nil)})
 	if err != nil {
 		return nil, err
 	}
 	tags := tagsOf(every)
-	choice, why := choose(tags)
-	f := file{rules: suggest(choice), tags: tags, why: why, every: every}
+	choice, why := choose(tags, every.Totals.Watched)
+	f := file{schema: schema, rules: suggest(choice), tags: tags, why: why, every: every}
+	if choice != nil {
+		f.why += f.unlisted(choice)
+	}
 	if choice != nil {
 		f.rest = &rule{name: "others", ops: oneOperation, band: "3", about: "Every other key: one alarm, on the operation that reads or signs."}
 		if f.withRest, err = planned(inv, file{rules: append(slices.Clone(f.rules), *f.rest)}); err != nil {
@@ -50,8 +80,50 @@ func Config(inv *inventory.Inventory) ([]byte, error) {
 		return nil, err
 	}
 	text := f.text()
-	_, err = parse(text)
-	return []byte(text), err
+	if _, err = parse(text); err != nil {
+		return nil, err
+	}
+	return f.suggestion(text), nil
+}
+
+func (f *file) suggestion(text string) *Suggestion {
+	s := &Suggestion{Text: []byte(text), Tags: f.tags, Plan: f.plan, NotTaken: f.notTaken()}
+	for i, r := range f.rules {
+		s.Rules = append(s.Rules, Rule{Name: r.name, YAML: r.text(""), Total: f.plan.Rules[i]})
+	}
+	if f.rest != nil {
+		s.Rules = append(s.Rules, Rule{Name: f.rest.name, YAML: f.rest.text(""), Commented: true, Total: f.withRest.Rules[len(f.rules)]})
+	}
+	return s
+}
+
+// unlisted says which values of the tag that rules go by are in none of them.
+func (f *file) unlisted(t *Tag) string {
+	listed := map[string]bool{}
+	for _, r := range f.rules {
+		for _, v := range r.values {
+			listed[v] = true
+		}
+	}
+	values, keys := 0, 0
+	for _, v := range t.Values {
+		if !listed[v.Text] {
+			values++
+			keys += v.Keys
+		}
+	}
+	if values == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" In no rule: %s of it, on %s.", counted(values, "value"), counted(keys, "key"))
+}
+
+func (f *file) notTaken() NotTaken {
+	counts := map[rules.Status]int{}
+	for i := range f.every.Keys {
+		counts[f.every.Keys[i].Decision.Status]++
+	}
+	return NotTaken{counts[rules.Watched] - f.plan.Totals.Watched, counts[rules.NotEligible], counts[rules.Unreadable]}
 }
 
 func parse(text string) (*config.Config, error) {
@@ -70,22 +142,22 @@ func planned(inv *inventory.Inventory, f file) (*plan.Plan, error) {
 	return plan.Build(c, inv, plan.Options{}), nil
 }
 
-// tag is one tag key with the keys that carry it.
-type tag struct {
-	key    string
-	keys   int
-	values []value
+// Tag is one tag key with the keys that carry it.
+type Tag struct {
+	Key    string
+	Keys   int
+	Values []Value
 }
 
-// value is one of a tag's values, the most frequent first.
-type value struct {
-	text string
-	keys int
+// Value is one of a tag's values, the most frequent first.
+type Value struct {
+	Text string
+	Keys int
 }
 
 // tagsOf counts the tags of the keys that can have alarms, those on most keys
 // first.
-func tagsOf(every *plan.Plan) []tag {
+func tagsOf(every *plan.Plan) []Tag {
 	counts := map[string]map[string]int{}
 	for i := range every.Keys {
 		if every.Keys[i].Decision.Status != rules.Watched {
@@ -98,17 +170,17 @@ func tagsOf(every *plan.Plan) []tag {
 			counts[t.Key][t.Value]++
 		}
 	}
-	var out []tag
+	var out []Tag
 	for key, values := range counts {
-		t := tag{key: key}
+		t := Tag{Key: key}
 		for text, n := range values {
-			t.values = append(t.values, value{text, n})
-			t.keys += n
+			t.Values = append(t.Values, Value{text, n})
+			t.Keys += n
 		}
-		slices.SortFunc(t.values, func(a, b value) int { return cmp.Or(cmp.Compare(b.keys, a.keys), cmp.Compare(a.text, b.text)) })
+		slices.SortFunc(t.Values, func(a, b Value) int { return cmp.Or(cmp.Compare(b.Keys, a.Keys), cmp.Compare(a.Text, b.Text)) })
 		out = append(out, t)
 	}
-	slices.SortFunc(out, func(a, b tag) int { return cmp.Or(cmp.Compare(b.keys, a.keys), cmp.Compare(a.key, b.key)) })
+	slices.SortFunc(out, func(a, b Tag) int { return cmp.Or(cmp.Compare(b.Keys, a.Keys), cmp.Compare(a.Key, b.Key)) })
 	return out
 }
 
@@ -139,23 +211,30 @@ func kindOf(key string) int {
 	return -1
 }
 
-// choose takes the tag to make rules of: of those that look like an environment, a
-// data class or a team, the one on most keys. Nil: there is none.
-func choose(seen []tag) (*tag, string) {
+// choose takes the tag to make rules of: of those on half of the keys and more, the
+// one on most keys that looks like an environment, a data class or a team. Nil: there
+// is none.
+func choose(seen []Tag, keys int) (*Tag, string) {
+	const purposes = "an environment, a data class or a team"
 	best := -1
+	var rare []string
 	for i := range seen {
-		if kindOf(seen[i].key) < 0 {
-			continue
-		}
-		if best < 0 || seen[i].keys == seen[best].keys && kindOf(seen[i].key) < kindOf(seen[best].key) {
+		switch t := &seen[i]; {
+		case kindOf(t.Key) < 0:
+		case t.Keys*leastShare < keys:
+			rare = append(rare, fmt.Sprintf("%s is on %d of %d", told(t.Key), t.Keys, keys))
+		case best < 0 || t.Keys == seen[best].Keys && kindOf(t.Key) < kindOf(seen[best].Key):
 			best = i
 		}
 	}
-	if best < 0 {
-		return nil, "No tag looks like an environment, a data class or a team, so one rule takes every key."
+	switch {
+	case best >= 0:
+		return &seen[best], fmt.Sprintf("The rules go by the tag %s: of the tags that look like %s, it is on most keys. It looks like %s.",
+			told(seen[best].Key), purposes, kinds[kindOf(seen[best].Key)].name)
+	case len(rare) > 0:
+		return nil, fmt.Sprintf("No tag that looks like %s is on half of the keys (%s), so one rule takes every key.", purposes, strings.Join(rare, ", "))
 	}
-	return &seen[best], fmt.Sprintf("The rules go by the tag %s: of the tags that look like an environment, a data class or a team, it is on most keys. It looks like %s.",
-		told(seen[best].key), kinds[kindOf(seen[best].key)].name)
+	return nil, "No tag looks like " + purposes + ", so one rule takes every key."
 }
 
 // rule is one suggestion.
@@ -172,35 +251,35 @@ var (
 	production   = []string{"prod", "production", "prd", "live"}
 )
 
-func suggest(t *tag) []rule {
+func suggest(t *Tag) []rule {
 	if t == nil {
 		return []rule{{name: "all", ops: oneOperation, band: "3", about: "Every key: one alarm, on the operation that reads or signs."}}
 	}
-	if kindOf(t.key) == 0 {
+	if kindOf(t.Key) == 0 {
 		return byEnvironment(t)
 	}
 	var out []rule
 	taken := map[string]bool{"others": true}
-	for _, v := range t.values[:min(len(t.values), mostRules)] {
-		out = append(out, rule{name: name(v.text, taken), tag: t.key, values: []string{v.text}, band: "2",
+	for _, v := range t.Values[:min(len(t.Values), mostRules)] {
+		out = append(out, rule{name: name(v.Text, taken), tag: t.Key, values: []string{v.Text}, band: "2",
 			about: "Each operation that the key can do has its own alarm, but for the two data key pair operations."})
 	}
 	return out
 }
 
 // byEnvironment watches production closely and the rest a little.
-func byEnvironment(t *tag) []rule {
-	prod := rule{name: "production", tag: t.key, band: "2",
+func byEnvironment(t *Tag) []rule {
+	prod := rule{name: "production", tag: t.Key, band: "2",
 		about: "Production: each operation that the key can do has its own alarm, but for the two data key pair operations."}
-	rest := rule{name: "not-production", tag: t.key, ops: oneOperation, band: "3",
+	rest := rule{name: "not-production", tag: t.Key, ops: oneOperation, band: "3",
 		about: "The other environments: one alarm, on the operation that reads or signs. For none at all write watch: false."}
-	for _, v := range t.values {
+	for _, v := range t.Values {
 		to := &rest
-		if slices.Contains(production, strings.ToLower(v.text)) {
+		if slices.Contains(production, strings.ToLower(v.Text)) {
 			to = &prod
 		}
 		if len(to.values) < mostWords {
-			to.values = append(to.values, v.text)
+			to.values = append(to.values, v.Text)
 		}
 	}
 	return slices.DeleteFunc([]rule{prod, rest}, func(r rule) bool { return len(r.values) == 0 })
@@ -228,10 +307,11 @@ func name(text string, taken map[string]bool) string {
 
 // file is what is written. Without a plan it has no comments and the widest limits.
 type file struct {
-	rules []rule
-	tags  []tag
-	why   string
-	plan  *plan.Plan
+	schema string
+	rules  []rule
+	tags   []Tag
+	why    string
+	plan   *plan.Plan
 	// every is the plan of a rule that takes every key.
 	every *plan.Plan
 	// rest is the rule for all other keys, which stands there as a comment, and
@@ -274,7 +354,12 @@ func (f *file) text() string {
 // head says whose config this is, and which tags the keys have.
 func (f *file) head(b *strings.Builder) {
 	inv := f.plan.Inventory
-	b.WriteString("# yaml-language-server: $schema=docs/schema/config.schema.json\n#\n")
+	if f.schema != "" {
+		fmt.Fprintf(b, "# yaml-language-server: $schema=%s\n#\n", f.schema)
+	} else {
+		b.WriteString("# For an editor: keywatch schema > keywatch.schema.json, and the first line\n" +
+			"#   \"# yaml-language-server: $schema=keywatch.schema.json\"\n#\n")
+	}
 	note(b, "", "", fmt.Sprintf("A first config for %s in %s, as it was on %s. Look at each rule, say whom to tell, then see keywatch validate and keywatch plan. Every field is in docs/config.md.",
 		inv.Account, inv.Region, inv.ReadAt.UTC().Format("2006-01-02")))
 	fmt.Fprintf(b, "#\n# In all: %s, %s with alarms, %s, %s a month.\n#\n",
@@ -288,13 +373,13 @@ func (f *file) head(b *strings.Builder) {
 	fmt.Fprintf(b, "# Tags, by how many of the %s that can have alarms carry them:\n", counted(f.every.Totals.Watched, "key"))
 	for _, t := range f.tags[:min(len(f.tags), mostTags)] {
 		var values []string
-		for _, v := range t.values[:min(len(t.values), mostValues)] {
-			values = append(values, fmt.Sprintf("%s %d", told(v.text), v.keys))
+		for _, v := range t.Values[:min(len(t.Values), mostValues)] {
+			values = append(values, fmt.Sprintf("%s %d", told(v.Text), v.Keys))
 		}
-		if more := len(t.values) - mostValues; more > 0 {
+		if more := len(t.Values) - mostValues; more > 0 {
 			values = append(values, fmt.Sprintf("and %d more", more))
 		}
-		note(b, "  ", "", fmt.Sprintf("%s: %d: %s", told(t.key), t.keys, strings.Join(values, ", ")))
+		note(b, "  ", "", fmt.Sprintf("%s: %d: %s", told(t.Key), t.Keys, strings.Join(values, ", ")))
 	}
 	if more := len(f.tags) - mostTags; more > 0 {
 		fmt.Fprintf(b, "#   and %d more\n", more)
@@ -304,19 +389,13 @@ func (f *file) head(b *strings.Builder) {
 // tail says which keys no rule takes, and what it would take to watch them.
 func (f *file) tail(b *strings.Builder) {
 	b.WriteString("\n")
-	counts := map[rules.Status]int{}
-	for i := range f.every.Keys {
-		counts[f.every.Keys[i].Decision.Status]++
-	}
-	for _, c := range []struct {
-		keys int
-		what string
-	}{
-		{counts[rules.Watched] - f.plan.Totals.Watched, "can have alarms and match no rule here"},
-		{counts[rules.NotEligible], "can have no alarms: AWS managed, pending deletion, or of an unknown spec"},
-		{counts[rules.Unreadable], "could not be read"},
-	} {
-		note(b, "", "  ", fmt.Sprintf("%s %s.", counted(c.keys, "key"), c.what))
+	n := f.notTaken()
+	note(b, "", "  ", fmt.Sprintf("%s can have alarms and match no rule here.", counted(n.Unmatched, "key")))
+	note(b, "", "  ", fmt.Sprintf("%s can have no alarms: AWS managed, pending deletion, or of an unknown spec.", counted(n.NotEligible, "key")))
+	note(b, "", "  ", fmt.Sprintf("%s could not be read.", counted(n.Unreadable, "key")))
+	if n.Unreadable > 0 {
+		note(b, "", "  ", "Synth stops at a key that it cannot read. So that it goes on, and such keys count as not covered, write this line above rules:")
+		b.WriteString("  #   inventory: {onUnreadable: warn}\n")
 	}
 	if f.rest == nil {
 		return
@@ -400,7 +479,7 @@ func encoded(n *yaml.Node) string {
 	if err != nil {
 		panic(err) // a tree of texts
 	}
-	return strings.TrimSuffix(string(text), "\n")
+	return config.Escaped(strings.TrimSuffix(string(text), "\n"))
 }
 
 // told is a tag's key or value in a comment: on one line, and not too long.

@@ -48,11 +48,11 @@ func times(n int, k inventory.Key) []inventory.Key {
 // written is the config for an account, and the plan that it leads to.
 func written(t *testing.T, inv *inventory.Inventory) (string, *plan.Plan) {
 	t.Helper()
-	data, err := starter.Config(inv)
+	s, err := starter.Config(inv, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(data), planOf(t, inv, string(data))
+	return string(s.Text), planOf(t, inv, string(s.Text))
 }
 
 func planOf(t *testing.T, inv *inventory.Inventory, text string) *plan.Plan {
@@ -116,16 +116,16 @@ func withRest(t *testing.T, text string) string {
 func TestRulesGoByTheTagThatSaysMost(t *testing.T) {
 	t.Parallel()
 	keys := append(times(5, key("env=prod", "team=pay")), times(3, key("env=dev"))...)
-	keys = append(keys, times(9, key("noise=x"))...)
+	keys = append(keys, times(7, key("noise=x"))...)
 	keys = append(keys, key("env=Production"), key("team=web"))
 	keys = append(keys, inventory.Key{Manager: "AWS", Described: true}, inventory.Key{Unreadable: "denied"})
 	inv := account(keys...)
 	text, p := written(t, inv)
 	check(t, text, p)
 	for _, want := range []string{
-		"# The rules go by the tag env: ", "#   env: 9: prod 5, dev 3, Production 1\n", "#   noise: 9: x 9\n",
+		"# The rules go by the tag env: ", "#   env: 9: prod 5, dev 3, Production 1\n", "#   noise: 7: x 7\n",
 		"  - name: production\n    match: {tag: env, in: [prod, Production]}\n", "  - name: not-production\n    match: {tag: env, equals: dev}\n",
-		"  # 10 keys can have alarms and match no rule here.\n", "  # 1 key can have no alarms: ", "  # 1 key could not be read.\n",
+		"  # 8 keys can have alarms and match no rule here.\n", "  # 1 key can have no alarms: ", "  # 1 key could not be read.\n", "\n  #   inventory: {onUnreadable: warn}\n",
 		"# A first config for 111122223333 in eu-west-1, as it was on 2026-11-01.",
 	} {
 		if !strings.Contains(text, want) {
@@ -134,7 +134,7 @@ func TestRulesGoByTheTagThatSaysMost(t *testing.T) {
 	}
 	rest := withRest(t, text)
 	wide := planOf(t, inv, rest)
-	if wide.Totals.Watched != 19 || len(wide.Rules) != 3 {
+	if wide.Totals.Watched != 17 || len(wide.Rules) != 3 {
 		t.Errorf("with the last rule %d keys are watched, by %d rules:\n%s", wide.Totals.Watched, len(wide.Rules), rest)
 	}
 	check(t, regexp.MustCompile(`# In all: .*`).ReplaceAllLiteralString(rest, fmt.Sprintf("# In all: %d keys, %d keys with alarms, %d alarms, %s a month.",
@@ -171,6 +171,57 @@ func TestTheChoiceOfATag(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "others-2 a-b a-b-2 team-11 team-10 team-9 team-8 team-7" {
 		t.Errorf("rules %s", got)
+	}
+}
+
+// A tag goes before others only if it is on half of the keys; if none is, every key is
+// taken, and the text says why.
+func TestATagOnFewKeysIsNoBase(t *testing.T) {
+	t.Parallel()
+	for env, want := range map[int]string{1: "", 19: "", 20: "env", 21: "env"} {
+		keys := append(times(40-env, key("Name=x")), times(env, key("env=prod", "Name=x"))...)
+		text, p := written(t, account(keys...))
+		check(t, text, p)
+		if got := strings.Contains(text, "# The rules go by the tag env:"); got != (want != "") {
+			t.Errorf("env on %d of 40 keys:\n%s", env, text)
+		}
+		if said := fmt.Sprintf("(env is on %d of 40)", env); want == "" && (!strings.Contains(strings.ReplaceAll(text, "\n#", ""), said) || p.Totals.Watched != 40 || !strings.Contains(text, "match: every")) {
+			t.Errorf("lacks %q, or a rule for all:\n%s", said, text)
+		}
+	}
+}
+
+// Values of the tag that are in no rule are counted.
+func TestValuesInNoRule(t *testing.T) {
+	t.Parallel()
+	var keys []inventory.Key
+	for i := range 12 {
+		keys = append(keys, times(20-i, key(fmt.Sprintf("team=t%02d", i)))...)
+	}
+	s, err := starter.Config(account(keys...), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "In no rule: 4 values of it, on 42 keys."; !strings.Contains(strings.ReplaceAll(string(s.Text), "\n#", ""), want) || s.NotTaken.Unmatched != 42 {
+		t.Errorf("lacks %q, %+v:\n%s", want, s.NotTaken, s.Text)
+	}
+	if last := s.Rules[len(s.Rules)-1]; len(s.Rules) != 9 || !last.Commented || last.Total.Keys != 42 || s.Rules[0].Commented || s.Rules[0].Total.Keys != 20 {
+		t.Errorf("%d rules, the last %+v", len(s.Rules), last)
+	}
+}
+
+// The first line leads an editor to the schema if there is one, and else says how to
+// get one.
+func TestWhereTheSchemaIs(t *testing.T) {
+	t.Parallel()
+	for schema, want := range map[string]string{
+		"docs/schema/config.schema.json": "# yaml-language-server: $schema=docs/schema/config.schema.json\n",
+		"":                               "# For an editor: keywatch schema > keywatch.schema.json,",
+	} {
+		s, err := starter.Config(account(key()), schema)
+		if err != nil || !strings.HasPrefix(string(s.Text), want) {
+			t.Errorf("%q: %v\n%s", schema, err, s.Text)
+		}
 	}
 }
 
