@@ -232,6 +232,17 @@ func (timeShape) shape() *schema {
 	return &schema{Type: "string", Pattern: "^" + dayPattern + `([Tt ].+)?$`, Examples: []any{"2026-11-01", "2026-11-01T09:30:00Z"}}
 }
 
+// retentionShape is one of the numbers of days that CloudWatch Logs takes.
+type retentionShape struct{}
+
+func (retentionShape) shape() *schema {
+	s := &schema{}
+	for _, days := range retentions {
+		s.Enum = append(s.Enum, days)
+	}
+	return s
+}
+
 // operationsShape is a word or a list.
 type operationsShape struct{}
 
