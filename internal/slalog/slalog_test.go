@@ -427,6 +427,20 @@ func TestFaultsOfACustomKeyStore(t *testing.T) {
 }
 
 // What a rule for faults let through is no denominator.
+// EventBridge leaves a field empty that it was to pick and that the event lacks.
+func TestEmptyFieldsAreNone(t *testing.T) {
+	t.Parallel()
+	picked := func(id, store string) string {
+		return `{"detail":{"eventTime":"2026-10-01T00:00:00Z","eventSource":"kms.amazonaws.com","eventName":"Decrypt","errorCode":"KMSInternalException",` +
+			`"awsRegion":"eu-west-1","recipientAccountId":"111122223333","eventType":"AwsApiCall","eventID":"` + id + `","requestID":"",` +
+			`"resources":[{"ARN":""},{"ARN":""}],"additionalEventData":{"customKeyStoreId":"` + store + `"}}}` + "\n"
+	}
+	in := readAll(t, reader(t), trail(picked(uuid(1), "")+picked(uuid(2), "")+picked(uuid(3), "cks-1234567890abcdef0")))
+	if sum := total(in); sum.Requests != 3 || sum.Faults != 2 || sum.Contestable != 1 || len(in.Keys) != 0 || in.Malformed.Count != 0 {
+		t.Errorf("%+v, keys %q, %+v", sum, in.Keys, in.Malformed)
+	}
+}
+
 func TestFaultsWithoutADenominator(t *testing.T) {
 	t.Parallel()
 	bridge := `{"account":"111122223333","region":"eu-west-1","detail":` + kms("2026-10-01T00:00:00Z", uuid(1), "KMSInternalException") + "}\n"
