@@ -40,7 +40,7 @@ var rooms = map[string]room{
 	"internal/naming":    {may: []string{"constructs/spec"}},
 	"config":             {may: []string{"constructs/spec", "internal/diag"}},
 	"internal/rules":     {may: []string{"config", "constructs/spec", "internal/inventory"}},
-	"internal/plan":      {may: []string{"config", "constructs/spec", "internal/diag", "internal/inventory", "internal/naming", "internal/rules"}},
+	"internal/plan":      {may: []string{"config", "constructs/spec", "internal/diag", "internal/inventory", "internal/naming", "internal/rules", "internal/sla"}},
 	"internal/places":    {may: []string{"internal/diag", "internal/naming", "internal/plan"}},
 	"internal/snapshot":  {may: []string{"constructs/spec", "internal/diag", "internal/inventory", "internal/plan"}},
 	"internal/coverage":  {may: []string{"config", "constructs/spec", "internal/inventory", "internal/plan", "internal/rules"}},
@@ -48,7 +48,7 @@ var rooms = map[string]room{
 	"internal/starter":   {may: []string{"config", "internal/inventory", "internal/plan", "internal/rules"}},
 	"internal/cli":       {may: []string{"config", "constructs/spec", "internal/coverage", "internal/diag", "internal/inventory", "internal/naming", "internal/places", "internal/plan", "internal/progress", "internal/report", "internal/rules", "internal/sla", "internal/slalog", "internal/snapshot", "internal/starter"}},
 	"internal/live":      {may: []string{"constructs/spec", "internal/inventory", "internal/places", "internal/progress"}, sdk: true},
-	"constructs":         {may: []string{"constructs/spec", "internal/naming"}, jsii: true},
+	"constructs":         {may: []string{"constructs/spec", "internal/naming", "internal/sla"}, jsii: true},
 	"stacks":             {may: []string{"constructs", "constructs/spec"}, jsii: true},
 	".":                  {may: []string{"constructs/spec", "internal/cli", "internal/live", "stacks"}, jsii: true, sdk: true},
 }
