@@ -21,6 +21,7 @@ type event struct {
 	// events lack.
 	envelope                  bool
 	outerAccount, outerRegion []byte
+	outerSource               []byte
 	// wrong is a field that holds something else than text.
 	wrong error
 }
@@ -106,6 +107,8 @@ func scanFields(b []byte, i int, e *event) (int, error) {
 				e.envelope = true
 				return scanFields(b, at, e)
 			}
+		case "source":
+			return outer(b, at, &e.outerSource)
 		case "account":
 			return outer(b, at, &e.outerAccount)
 		case "region":

@@ -427,6 +427,17 @@ func TestFaultsOfACustomKeyStore(t *testing.T) {
 }
 
 // What a rule for faults let through is no denominator.
+// The log group of the evidence holds Health events too, which are no malformed
+// records; anything else without an eventSource is.
+func TestHealthEventsBesideTheFaults(t *testing.T) {
+	t.Parallel()
+	const health = `{"source":"aws.health","account":"111122223333","region":"eu-west-1","detail":{"service":"KMS","eventArn":"a"}}` + "\n"
+	in := readAll(t, reader(t), trail(health+strings.Replace(health, "aws.health", "aws.kms", 1)))
+	if in.Skipped[healthEvent] != 1 || in.Malformed.Count != 1 {
+		t.Errorf("%v, %+v", in.Skipped, in.Malformed)
+	}
+}
+
 // EventBridge leaves a field empty that it was to pick and that the event lacks.
 func TestEmptyFieldsAreNone(t *testing.T) {
 	t.Parallel()
