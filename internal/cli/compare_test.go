@@ -81,6 +81,7 @@ func frozenKey(n int) inventory.Key {
 type snapshotSource struct{ f *snapshotWorld }
 
 func (snapshotSource) Region() string                                       { return "eu-west-1" }
+func (snapshotSource) Trails(context.Context) ([]inventory.Trail, error)    { return nil, nil }
 func (snapshotSource) Dashboards(context.Context, string) ([]string, error) { return nil, nil }
 func (s snapshotSource) Caller(context.Context) (inventory.Caller, error) {
 	return inventory.Caller{Account: s.f.caller, Partition: "aws", ARN: "arn:aws:iam::" + s.f.caller + ":user/tester"}, s.f.failing

@@ -113,6 +113,10 @@ func action(operation string) string {
 		return "describe alarms"
 	case opListDashboards:
 		return "list dashboards"
+	case opDescribeTrails:
+		return "describe trails"
+	case opGetEventSelectors:
+		return "get event selectors of trail"
 	case opDescribeStacks:
 		return "describe stacks"
 	case opListStackResources:
@@ -551,7 +555,7 @@ func hint(operation string, class Class, err error) string {
 	case Network:
 		return "check the network, the proxy settings, the region's name and AWS_ENDPOINT_URL"
 	case Incomplete:
-		if operation == opListDashboards { // nothing hangs on it
+		if operation == opListDashboards || isTrails(operation) { // nothing hangs on it
 			return "repeat the command"
 		}
 		if isStacks(operation) {
@@ -569,7 +573,14 @@ func isStacks(operation string) bool {
 	return operation == opDescribeStacks || operation == opListStackResources
 }
 
+func isTrails(operation string) bool {
+	return operation == opDescribeTrails || operation == opGetEventSelectors
+}
+
 func accessHint(operation string) string {
+	if isTrails(operation) {
+		return fmt.Sprintf("allow %s on * for this identity; it is optional, and lets keywatch say whether a trail brings the evidence", operation)
+	}
 	if isStacks(operation) {
 		return fmt.Sprintf("allow %s on * for this identity; without it keywatch does not know in which stack each alarm lives, and stops, since a deploy could move alarms and lose them", operation)
 	}

@@ -23,7 +23,7 @@ import (
 // ListResourceTags 2,000), because the workloads that use the keys share the
 // quota. DescribeAlarms is half of its 9 ("CloudWatch endpoints and quotas", AWS
 // General Reference). AWS does not publish the quotas of GetResources,
-// ListDashboards and of CloudFormation; their rates, and that of STS, are cautious
+// ListDashboards, of CloudTrail and of CloudFormation; their rates, and that of STS, are cautious
 // guesses.
 func DefaultRates() map[string]float64 {
 	return map[string]float64{
@@ -35,6 +35,8 @@ func DefaultRates() map[string]float64 {
 		opGetCallerIdentity:  10,
 		opDescribeAlarms:     4,
 		opListDashboards:     4,
+		opDescribeTrails:     2,
+		opGetEventSelectors:  2,
 		opDescribeStacks:     5,
 		opListStackResources: 5,
 	}

@@ -56,6 +56,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
@@ -138,6 +139,7 @@ type Session struct {
 	tagging    taggingAPI
 
 	cloudformation cloudformationAPI
+	cloudtrail     cloudtrailAPI
 
 	caller atomic.Pointer[Caller]
 }
@@ -187,6 +189,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	cw := cloudwatch.NewFromConfig(cfg)
 	s.cloudwatch, s.dashboards = cw, cw
 	s.cloudformation = cloudformation.NewFromConfig(cfg)
+	s.cloudtrail = cloudtrail.NewFromConfig(cfg)
 	s.tagging = resourcegroupstaggingapi.NewFromConfig(cfg)
 	return s, nil
 }

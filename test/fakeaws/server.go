@@ -340,6 +340,8 @@ func (s *Server) answer(req *request, fault Fault) answer {
 		return s.sts(req)
 	case "tag":
 		return s.tagging(req, fault)
+	case "cloudtrail":
+		return s.cloudtrail(req)
 	}
 	return s.others(req)
 }

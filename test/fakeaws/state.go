@@ -20,6 +20,15 @@ type State struct {
 	// Dashboards are names. Every region tells them.
 	Dashboards []string
 	Stacks     []Stack
+	Trails     []Trail
+}
+
+// Trail is one trail of CloudTrail that covers every region.
+type Trail struct {
+	Name string
+	// Selectors and Advanced are what GetEventSelectors answers, as JSON spells it;
+	// without either it is the selector that a new trail has.
+	Selectors, Advanced []map[string]any
 }
 
 // Key is one KMS key. What is left empty is that of an ordinary customer key.

@@ -34,6 +34,7 @@ type request struct {
 	filters    []tagFilter
 	filterText string
 	prefix     string // of ListDashboards
+	trail      string // of GetEventSelectors
 }
 
 // maxRequest is more than any request of the readers under test.
@@ -78,6 +79,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	_, req.Operation, _ = strings.Cut(target, ".")
 	var in struct {
 		KeyId, Marker, NextToken, PaginationToken string
+		TrailName                                 string
 		Limit, ResourcesPerPage                   int
 		ResourceTypeFilters                       []string
 		TagFilters                                []tagFilter
@@ -85,7 +87,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return fmt.Errorf("%s: %w", target, err)
 	}
-	req.Key = in.KeyId
+	req.Key, req.trail = in.KeyId, in.TrailName
 	if _, id, ok := strings.Cut(in.KeyId, ":key/"); ok {
 		req.Key = id
 	}
