@@ -217,6 +217,8 @@ func TestSynthErrors(t *testing.T) {
 	broken.Shards[0].Units = units
 
 	twice := fullDeployment()
+	kept := fullDeployment()
+	kept.Shards, kept.Dashboard = nil, nil
 	badUnit := fullDeployment()
 	badUnit.Shards[0].Units = append(fullUnits(), fullUnits()[0])
 	badEnv := fullDeployment()
@@ -226,11 +228,12 @@ func TestSynthErrors(t *testing.T) {
 		deployments []spec.Deployment
 		want        []string
 	}{
-		"none":        {nil, []string{"synth: there is no stack to synthesise in 0 environments"}},
-		"no stacks":   {[]spec.Deployment{{Name: "x"}}, []string{"no stack to synthesise in 1 environments"}},
-		"stack twice": {[]spec.Deployment{twice, twice}, []string{"the stack keywatch-alarms-001 is there twice in account 111122223333, region eu-west-1"}},
-		"our own":     {[]spec.Deployment{badUnit}, []string{`KeyUsageAlarms at "keywatch-alarms-001` + env + `/Default"`, "is there twice"}},
-		"the CDK's":   {[]spec.Deployment{badEnv}, []string{"Stack name must match", "not a name"}},
+		"none":           {nil, []string{"synth: there is no stack to synthesise in 0 environments"}},
+		"no stacks":      {[]spec.Deployment{{Name: "x"}}, []string{"no stack to synthesise in 1 environments"}},
+		"stack twice":    {[]spec.Deployment{twice, twice}, []string{"the stack keywatch-alarms-001 is there twice in account 111122223333, region eu-west-1"}},
+		"evidence twice": {[]spec.Deployment{kept, kept}, []string{"the stack keywatch-sla-evidence is there twice"}},
+		"our own":        {[]spec.Deployment{badUnit}, []string{`KeyUsageAlarms at "keywatch-alarms-001` + env + `/Default"`, "is there twice"}},
+		"the CDK's":      {[]spec.Deployment{badEnv}, []string{"Stack name must match", "not a name"}},
 		// A finding of the template check, whole, in the error.
 		"a finding": {[]spec.Deployment{broken}, []string{"AlarmDescription", units[0].Alarms[0].ID}},
 	} {
