@@ -27,7 +27,10 @@ func TestEvidenceIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.config = on
-	w.cdk("deploy", "--all")
+	// The account has no trail, and it would be too late to find that out when KMS fails.
+	if out := w.cdk("deploy", "--all"); !strings.Contains(out, "no trail of "+account+" covers "+region) {
+		t.Errorf("nobody says that there is no trail:\n%s", out)
+	}
 
 	w.putEvent("aws.kms", "AWS API Call via CloudTrail", faultEvent)
 	w.putEvent("aws.kms", "AWS API Call via CloudTrail", strings.Replace(faultEvent, "KMSInternalException", "ThrottlingException", 1))
