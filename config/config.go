@@ -38,6 +38,8 @@ type Config struct {
 	Dashboard  *Dashboard // nil: off
 	// RequireMatch makes an environment without a watched key an error.
 	RequireMatch bool
+	// SLA is what is kept for a claim.
+	SLA SLA
 	// Findings are the levels of what is remarked on the rule set.
 	Findings Findings
 	// Given are the places of the values that the file or the context gives, by

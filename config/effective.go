@@ -197,6 +197,7 @@ func (c *Config) tree() *yaml.Node {
 	}
 	b.put("rules", rules)
 	c.effectiveExceptions(b)
+	c.effectiveSLA(b)
 	if c.Dashboard == nil {
 		b.set("dashboard", text("off"))
 		return b.Node
@@ -246,6 +247,23 @@ func (c *Config) effectiveInventory(b block) {
 	b.put("inventory", n.Node)
 }
 
+// effectiveSLA leaves out what has no effect without the evidence.
+func (c *Config) effectiveSLA(b block) {
+	n := b.in("sla")
+	n.set("evidence", plain(c.SLA.Evidence))
+	if c.SLA.Evidence {
+		n.set("retentionDays", plain(c.SLA.RetentionDays))
+		if c.SLA.TrailLogGroup != "" {
+			n.set("trailLogGroup", text(c.SLA.TrailLogGroup))
+		}
+		if c.SLA.EncryptionKey != "" {
+			n.set("encryptionKey", text(c.SLA.EncryptionKey))
+		}
+		n.setActions(c.SLA.Actions)
+	}
+	b.put("sla", n.Node)
+}
+
 func (c *Config) effectiveRule(i int) *yaml.Node {
 	r, where := &c.Rules[i], fmt.Sprintf("rules[%d]", i)
 	own := c.block(where)
@@ -259,11 +277,16 @@ func (c *Config) effectiveRule(i int) *yaml.Node {
 	b := block{own.Node, c, []string{where, "defaults"}}
 	c.effectiveAnomalies(b, r)
 	c.effectiveThresholds(b, r)
+	b.setActions(r.Actions)
+	return own.Node
+}
+
+func (b block) setActions(a Actions) {
 	actions := b.in("actions")
 	for _, list := range []struct {
 		key     string
 		actions []Action
-	}{{"alarm", r.Actions.Alarm}, {"ok", r.Actions.OK}, {"insufficientData", r.Actions.InsufficientData}} {
+	}{{"alarm", a.Alarm}, {"ok", a.OK}, {"insufficientData", a.InsufficientData}} {
 		var arns []string
 		for _, a := range list.actions {
 			arns = append(arns, a.ARN)
@@ -280,7 +303,6 @@ func (c *Config) effectiveRule(i int) *yaml.Node {
 		actions.put(list.key, n)
 	}
 	b.put("actions", actions.Node)
-	return own.Node
 }
 
 func (c *Config) effectiveAnomalies(b block, r *Rule) {

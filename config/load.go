@@ -121,6 +121,7 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 		Limits:           Limits{Alarms: 1000, MonthlyUSD: Dollars(300)},
 		DetectorsManaged: true,
 		Dashboard:        &Dashboard{TopKeys: 20},
+		SLA:              defaultSLA,
 		Findings:         Findings{All: LevelWarn},
 		Given:            d.given,
 	}
@@ -140,6 +141,7 @@ func Parse(file string, data []byte, overrides map[string]string) (*Config, diag
 		"rules":        required(func(n *yaml.Node) { rules = n }),
 		"exceptions":   optional(func(n *yaml.Node) { exceptions = n }),
 		"dashboard":    optional(func(n *yaml.Node) { d.dashboard(n, c) }),
+		"sla":          optional(func(n *yaml.Node) { d.sla(n, c) }),
 		"requireMatch": optional(func(n *yaml.Node) { d.setBool(n, "requireMatch", &c.RequireMatch) }),
 		"findings":     optional(func(n *yaml.Node) { d.findings(n, c) }),
 	})
@@ -162,7 +164,7 @@ var Overridable = []string{
 	"name", "detector", "requireMatch",
 	"inventory.source", "inventory.path", "inventory.compare", "inventory.maxAge", "inventory.onStale", "inventory.onUnreadable", "inventory.timeout",
 	"limits.alarms", "limits.monthlyUSD",
-	"dashboard.topKeys", "findings.all",
+	"dashboard.topKeys", "findings.all", "sla.evidence", "sla.retentionDays",
 }
 
 // override puts values into the tree, in place of those of the file, so that

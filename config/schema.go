@@ -270,6 +270,17 @@ func (timeShape) shape() *schema {
 	}}
 }
 
+// retentionShape is one of the numbers of days that CloudWatch Logs takes.
+type retentionShape struct{}
+
+func (retentionShape) shape() *schema {
+	s := &schema{}
+	for _, days := range retentions {
+		s.Enum = append(s.Enum, days)
+	}
+	return s
+}
+
 // operationsShape is a word or a list.
 type operationsShape struct{}
 

@@ -425,6 +425,8 @@ var forms = []form{
 	{"inventory.rates", "{version: 1, rules: [{name: r, match: every}], inventory: {rates: {}}}", nil},
 	{"limits", "{version: 1, rules: [{name: r, match: every}], limits: {}}", nil},
 	{"dashboard", "{version: 1, rules: [{name: r, match: every}], dashboard: {}}", nil},
+	{"sla", "{version: 1, rules: [{name: r, match: every}], sla: {}}", nil},
+	{"sla.actions", "{version: 1, rules: [{name: r, match: every}], sla: {evidence: true, actions: {}}}", nil},
 	{"rules[]", "{version: 1, rules: [{}]}", []string{"name: r", "match: every"}},
 	{"rules[].anomaly", fmt.Sprintf(ruleForm, "anomaly: {}"), nil},
 	{"rules[].thresholds[]", fmt.Sprintf(ruleForm, "thresholds: [{}]"), []string{"operations: [Decrypt]", "above: 5"}},
@@ -612,8 +614,8 @@ func checkWords(t *testing.T, at string, list []any, field func(any) string) {
 	t.Helper()
 	var names []string
 	for _, word := range list {
-		if name, ok := word.(string); ok { // or false, which is off
-			names = append(names, name)
+		if word != false { // which is off
+			names = append(names, fmt.Sprint(word))
 		}
 		for _, said := range problemsOf(field(word)) {
 			if !strings.HasPrefix(said, "snapshot-path") { // source: snapshot needs a path beside it

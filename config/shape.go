@@ -31,6 +31,7 @@ type fileShape struct {
 	Rules        []ruleShape        `yaml:"rules,required" min:"1" max:"1000" doc:"In order: the first rule that matches a key decides, unless it says continue: true."`
 	Exceptions   []exceptionShape   `yaml:"exceptions" doc:"Keys that are taken out of what the rules say, for a time and a reason."`
 	Dashboard    dashboardShape     `yaml:"dashboard" off:"yes" doc:"The dashboard of the busiest keys; off makes none."`
+	SLA          slaShape           `yaml:"sla" doc:"What is kept for a claim under the KMS service level agreement."`
 }
 
 type environmentShape struct {
@@ -61,6 +62,14 @@ type limitsShape struct {
 
 type dashboardShape struct {
 	TopKeys int `yaml:"topKeys" min:"1" max:"500" default:"20" doc:"How many keys each list of the busiest keys shows."`
+}
+
+type slaShape struct {
+	Evidence      bool           `yaml:"evidence" default:"false" doc:"Whether to deploy the stack that keeps server faults of KMS and AWS Health events."`
+	RetentionDays retentionShape `yaml:"retentionDays" default:"400" doc:"How many days the evidence is kept."`
+	TrailLogGroup string         `yaml:"trailLogGroup" pattern:"^[-._/#A-Za-z0-9]{1,512}$" example:"\"aws-cloudtrail-logs\"" doc:"The log group that a trail of the account writes to: faults are then counted there, and not kept again."`
+	EncryptionKey string         `yaml:"encryptionKey" pattern:"^arn:(aws(-[a-z]+)*|\\{partition\\}):kms:([a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}|\\{region\\}):([0-9]{12}|\\{account\\}):key/[A-Za-z0-9-]+$" doc:"A KMS key for the log group. The evidence then depends on the service whose failure it records."`
+	Actions       actionsShape   `yaml:"actions" doc:"Whom the alarms on server faults notify."`
 }
 
 type ruleShape struct {

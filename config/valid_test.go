@@ -71,6 +71,7 @@ func usualConfig(rules ...config.Rule) *config.Config {
 		Limits:           config.Limits{Alarms: 1000, MonthlyUSD: 300_000_000},
 		DetectorsManaged: true,
 		Dashboard:        &config.Dashboard{TopKeys: 20},
+		SLA:              config.SLA{RetentionDays: 400},
 		Findings:         config.Findings{All: config.LevelWarn},
 		Rules:            rules,
 	}
@@ -153,13 +154,17 @@ func TestEveryField(t *testing.T) {
 		Limits:       config.Limits{Alarms: 5000, MonthlyUSD: 1_499_500_000},
 		Rules:        []config.Rule{payments, static, sandbox},
 		Dashboard:    &config.Dashboard{TopKeys: 500},
+		SLA: config.SLA{
+			Evidence: true, RetentionDays: 731, TrailLogGroup: "org/trail-1", EncryptionKey: "arn:aws:kms:eu-central-1:111122223333:key/mrk-1",
+			Actions: config.Actions{Alarm: arns("arn:{partition}:sns:{region}:{account}:pager")},
+		},
 		Findings:     config.Findings{All: config.LevelWarn},
 		RequireMatch: true,
 	}
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(c.Warnings) != 0 {
+	if got := codes(c.Warnings); len(got) != 1 || got[0] != "evidence-key" {
 		t.Errorf("warnings: %v", c.Warnings)
 	}
 	at := map[string]config.Pos{
@@ -216,6 +221,8 @@ func TestOverrides(t *testing.T) {
 	want.Inventory = config.Inventory{Source: config.Frozen, Path: "keys.json", Compare: config.CompareNever, MaxAge: time.Hour, FailOnStale: true, Timeout: 45 * time.Second}
 	want.Limits = config.Limits{Alarms: 7, MonthlyUSD: 2_500_000}
 	want.Dashboard.TopKeys = 3
+	want.SLA.Evidence, want.SLA.RetentionDays = true, 150
+	want.SLA.Actions.Alarm = arns("arn:{partition}:sns:{region}:{account}:pager")
 	want.Findings.All = config.LevelFail
 	want.Rules[0].Actions.Alarm = arns("arn:{partition}:sns:{region}:{account}:pager")
 	if diff := cmp.Diff(want, c, sameValues); diff != "" {
@@ -351,5 +358,55 @@ func TestShipped(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"opted-out", "production", "others"}, names); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+}
+
+// Settings of the evidence without the word that makes it, and alarms that nobody
+// hears, are remarked on; the key that KMS itself must be up for is too.
+func TestRemarksOnEvidence(t *testing.T) {
+	t.Parallel()
+	const rest = "version: 1\nrules: [{name: r, match: every, watch: false}]\nsla: "
+	const pager = `actions: {alarm: ["arn:{partition}:sns:{region}:{account}:pager"]}`
+	for sla, want := range map[string][]string{
+		"{}":                                    nil,
+		"{evidence: false, retentionDays: 731}": nil,
+		"{retentionDays: 731}":                  {"unused"},
+		"{evidence: true}":                      {"no-actions"},
+		"{evidence: true, " + pager + "}":       {},
+		"{evidence: true, encryptionKey: '" + evidenceKey + "', " + pager + "}": {"evidence-key"},
+	} {
+		_, problems := config.Parse("f.yaml", []byte(rest+sla), nil)
+		if diff := cmp.Diff(want, codes(problems), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", sla, diff)
+		}
+		for _, p := range problems {
+			if p.Severity != diag.Warning {
+				t.Errorf("%s: %s is no warning", sla, p)
+			}
+		}
+	}
+}
+
+const evidenceKey = "arn:{partition}:kms:{region}:{account}:key/mrk-1234"
+
+// The key of a log group is of its region.
+func TestFillKey(t *testing.T) {
+	t.Parallel()
+	here := config.Place{Partition: "aws-cn", Region: "cn-north-1", Account: "111122223333"}
+	for given, want := range map[string]string{
+		"":          "",
+		evidenceKey: "arn:aws-cn:kms:cn-north-1:111122223333:key/mrk-1234",
+		"arn:aws-cn:kms:cn-northwest-1:111122223333:key/mrk-1234":  "refused",
+		"arn:{partition}:kms:cn-north-1:444455556666:key/mrk-1234": "arn:aws-cn:kms:cn-north-1:444455556666:key/mrk-1234",
+		"arn:aws:kms:{region}:111122223333:key/mrk-1234":           "refused",
+	} {
+		got, problems := config.SLA{EncryptionKey: given}.FillKey(here)
+		if want == "refused" {
+			if c := codes(problems.Errors()); len(c) != 1 || c[0] != "evidence-key" {
+				t.Errorf("%s: %v", given, problems)
+			}
+		} else if got != want || len(problems) > 0 {
+			t.Errorf("%s: %s, %v; want %s", given, got, problems, want)
+		}
 	}
 }

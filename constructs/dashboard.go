@@ -31,6 +31,10 @@ type TopKeysDashboardProps struct {
 	// more there are.
 	// Default: none; the dashboard says so.
 	AlarmARNs []string
+	// Evidence is the Content of a SlaEvidence: the dashboard then shows the error
+	// budget, its alarms, and the Health events in it.
+	// Default: none.
+	Evidence *spec.EvidenceContent
 }
 
 // TopKeysDashboard is an AWS::CloudWatch::Dashboard of the busiest KMS keys: in
@@ -70,7 +74,7 @@ func NewTopKeysDashboard(scope constructs.Construct, id *string, props *TopKeysD
 		stack := awscdk.Stack_Of(this)
 		p.Region, p.Account = orDefault(&p.Region, *stack.Region()), orDefault(&p.Account, *stack.Account())
 	}
-	this.body = spec.DashboardContent{Region: p.Region, Account: p.Account, TopKeys: p.TopKeys, AlarmARNs: slices.Clone(p.AlarmARNs)}.Body()
+	this.body = spec.DashboardContent{Region: p.Region, Account: p.Account, TopKeys: p.TopKeys, AlarmARNs: slices.Clone(p.AlarmARNs), Evidence: p.Evidence}.Body()
 	this.dashboard = awscloudwatch.NewCfnDashboard(this, jsii.String("Dashboard"), &awscloudwatch.CfnDashboardProps{
 		DashboardName: optional(p.DashboardName),
 		DashboardBody: &this.body,

@@ -82,3 +82,25 @@ func ExampleNewTopKeysDashboard() {
 	// kms-eu-west-1
 	// 13 graphs of the busiest keys
 }
+
+// What is kept for a claim, and the dashboard that shows how much of the month's
+// error budget is spent.
+func ExampleNewSlaEvidence() {
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})
+	stack := awscdk.NewStack(app, jsii.String("Evidence"), nil)
+	kept := constructs.NewSlaEvidence(stack, jsii.String("Kms"), &constructs.SlaEvidenceProps{
+		Name:    "platform",
+		Actions: spec.Actions{Alarm: []string{"arn:aws:sns:eu-west-1:111122223333:pager"}},
+	})
+	content := kept.Content()
+	constructs.NewTopKeysDashboard(stack, jsii.String("TopKeys"), &constructs.TopKeysDashboardProps{Evidence: &content})
+
+	fmt.Println(content.LogGroup(), content.RetentionDays)
+	for _, a := range kept.Alarms() {
+		fmt.Println(*a.AlarmName())
+	}
+	// Output:
+	// /aws/events/platform-sla-evidence 400
+	// platform sla server-faults
+	// platform sla undelivered
+}

@@ -27,7 +27,9 @@ func fullDeployment() spec.Deployment {
 		},
 		Dashboard: &spec.Dashboard{
 			StackName: d.DashboardStack(), Description: "keywatch: the busiest KMS keys", Name: d.Dashboard(region), TopKeys: 20, AlarmARNs: alarmARNs(101),
+			Evidence: fullEvidence(),
 		},
+		Evidence: &spec.Evidence{StackName: d.EvidenceStack(), Description: "keywatch: evidence", EvidenceContent: *fullEvidence()},
 	}
 }
 
@@ -72,6 +74,7 @@ func TestStackGoldens(t *testing.T) {
 	dir := synth(t, fullDeployment())
 	golden(t, "stack-alarms-full", stackTemplate(t, dir, "keywatch-alarms-001"+env))
 	golden(t, "stack-dashboard-full", stackTemplate(t, dir, "keywatch-dashboard"+env))
+	golden(t, "stack-sla-evidence-full", stackTemplate(t, dir, "keywatch-sla-evidence"+env))
 	dir = synth(t, minimalDeployment())
 	golden(t, "stack-alarms-minimal", stackTemplate(t, dir, "k-alarms-001"+env))
 	golden(t, "stack-dashboard-minimal", stackTemplate(t, dir, "k-dashboard"+env))
@@ -103,7 +106,7 @@ func TestWhyTheStacksAreSo(t *testing.T) {
 	}))
 	equal(t, "Description", empty["Description"], any("keywatch: alarms on the usage of KMS keys (2)"))
 
-	for id, part := range map[string]string{"keywatch-alarms-001": "alarms", "keywatch-alarms-002": "alarms", "keywatch-dashboard": "dashboard"} {
+	for id, part := range map[string]string{"keywatch-alarms-001": "alarms", "keywatch-alarms-002": "alarms", "keywatch-dashboard": "dashboard", "keywatch-sla-evidence": "sla-evidence"} {
 		a := artifact(t, dir, id+env)
 		tpl := stackTemplate(t, dir, id+env)
 		// Outputs and exports would tie stacks together, and with them their order.
@@ -145,11 +148,14 @@ func TestDashboardShowsAtMost100AlarmsAndSaysTheRest(t *testing.T) {
 	dir := synth(t, fullDeployment())
 	tpl := stackTemplate(t, dir, "keywatch-dashboard"+env)
 	text, _ := json.Marshal(bodyOf(t, tpl))
+	shown := 0
 	for _, w := range bodyOf(t, tpl)["widgets"].([]any) {
-		if w := object(w.(map[string]any)); w["type"] == "alarm" {
+		if w := object(w.(map[string]any)); w.at("properties", "title") == "Alarms (100 of 101)" {
+			shown++
 			equal(t, "alarms shown", len(w.at("properties", "alarms").([]any)), 100)
 		}
 	}
+	equal(t, "widgets", shown, 1)
 	contains(t, string(text), "100 of 101 alarms are shown", "The other 1 ")
 }
 
@@ -211,6 +217,8 @@ func TestSynthErrors(t *testing.T) {
 	broken.Shards[0].Units = units
 
 	twice := fullDeployment()
+	kept := fullDeployment()
+	kept.Shards, kept.Dashboard = nil, nil
 	badUnit := fullDeployment()
 	badUnit.Shards[0].Units = append(fullUnits(), fullUnits()[0])
 	badEnv := fullDeployment()
@@ -220,11 +228,12 @@ func TestSynthErrors(t *testing.T) {
 		deployments []spec.Deployment
 		want        []string
 	}{
-		"none":        {nil, []string{"synth: there is no stack to synthesise in 0 environments"}},
-		"no stacks":   {[]spec.Deployment{{Name: "x"}}, []string{"no stack to synthesise in 1 environments"}},
-		"stack twice": {[]spec.Deployment{twice, twice}, []string{"the stack keywatch-alarms-001 is there twice in account 111122223333, region eu-west-1"}},
-		"our own":     {[]spec.Deployment{badUnit}, []string{`KeyUsageAlarms at "keywatch-alarms-001` + env + `/Default"`, "is there twice"}},
-		"the CDK's":   {[]spec.Deployment{badEnv}, []string{"Stack name must match", "not a name"}},
+		"none":           {nil, []string{"synth: there is no stack to synthesise in 0 environments"}},
+		"no stacks":      {[]spec.Deployment{{Name: "x"}}, []string{"no stack to synthesise in 1 environments"}},
+		"stack twice":    {[]spec.Deployment{twice, twice}, []string{"the stack keywatch-alarms-001 is there twice in account 111122223333, region eu-west-1"}},
+		"evidence twice": {[]spec.Deployment{kept, kept}, []string{"the stack keywatch-sla-evidence is there twice"}},
+		"our own":        {[]spec.Deployment{badUnit}, []string{`KeyUsageAlarms at "keywatch-alarms-001` + env + `/Default"`, "is there twice"}},
+		"the CDK's":      {[]spec.Deployment{badEnv}, []string{"Stack name must match", "not a name"}},
 		// A finding of the template check, whole, in the error.
 		"a finding": {[]spec.Deployment{broken}, []string{"AlarmDescription", units[0].Alarms[0].ID}},
 	} {

@@ -1,6 +1,6 @@
 // Package stacks draws decided deployments as CloudFormation stacks, into a
-// cloud assembly that the CDK CLI deploys: per environment the alarm stacks
-// and the stack of the dashboard.
+// cloud assembly that the CDK CLI deploys: per environment the alarm stacks,
+// the stack of the dashboard, and that of the evidence for a claim.
 //
 // Here, and only here, a panic of jsii becomes an error, and the jsii runtime
 // is started and ended. The package decides nothing: which alarms there are,

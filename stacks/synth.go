@@ -54,6 +54,9 @@ func Synth(deployments []spec.Deployment, o Options) (err error) {
 		if d.Dashboard != nil {
 			newDashboardStack(app, d, *d.Dashboard)
 		}
+		if d.Evidence != nil {
+			newEvidenceStack(app, d, *d.Evidence)
+		}
 	}
 	app.Synth(nil)
 	return nil
@@ -62,12 +65,15 @@ func Synth(deployments []spec.Deployment, o Options) (err error) {
 func check(deployments []spec.Deployment) error {
 	seen := map[string]bool{}
 	for _, d := range deployments {
-		names := make([]string, 0, len(d.Shards)+1)
+		names := make([]string, 0, len(d.Shards)+2)
 		for _, s := range d.Shards {
 			names = append(names, s.StackName)
 		}
 		if d.Dashboard != nil {
 			names = append(names, d.Dashboard.StackName)
+		}
+		if d.Evidence != nil {
+			names = append(names, d.Evidence.StackName)
 		}
 		for _, n := range names {
 			if id := stackID(d, n); seen[id] {
@@ -166,5 +172,11 @@ func newDashboardStack(app awscdk.App, d spec.Deployment, b spec.Dashboard) {
 		Account:       d.Account,
 		TopKeys:       b.TopKeys,
 		AlarmARNs:     b.AlarmARNs,
+		Evidence:      b.Evidence,
 	})
+}
+
+func newEvidenceStack(app awscdk.App, d spec.Deployment, e spec.Evidence) {
+	stack := newStack(app, d, e.StackName, e.Description, "sla-evidence")
+	constructs.NewSlaEvidence(stack, jsii.String(transparent), &constructs.SlaEvidenceProps{Content: &e.EvidenceContent})
 }

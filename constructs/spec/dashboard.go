@@ -28,6 +28,8 @@ type DashboardContent struct {
 	// AlarmARNs of all alarms; the first MaxDashboardAlarms are shown, how
 	// many are left out is said in words.
 	AlarmARNs []string
+	// Evidence is what is kept for a claim; nil: nothing, and nothing is shown.
+	Evidence *EvidenceContent
 }
 
 // Body is the DashboardBody: JSON as "Dashboard Body Structure and Syntax"
@@ -42,6 +44,9 @@ func (c DashboardContent) Body() string {
 		g.graph(12, 7, c.graph(string(op)+": the busiest keys", perKey, op, "KeyArn"))
 	}
 	g.graph(12, 7, c.graph("ReEncrypt: the busiest pairs of keys, source and destination", perPair, "", "SourceKeyArn, DestinationKeyArn"))
+	if c.Evidence != nil {
+		c.evidence(&g)
+	}
 	return encode(dashboardBody{Start: "-PT3H", PeriodOverride: "inherit", Widgets: g.widgets})
 }
 
@@ -100,6 +105,41 @@ func (c DashboardContent) graph(title, schema string, op Operation, by string) m
 	}
 }
 
+// evidence shows how much of the month's error budget is spent, and what AWS said.
+func (c DashboardContent) evidence(g *grid) {
+	e := c.Evidence
+	var alarms []string
+	faults := []any{}
+	for i, a := range e.Alarms() {
+		alarms = append(alarms, e.arn("cloudwatch", "alarm:"+a.Name))
+		if i == 0 { // that on faults
+			faults = append(faults, a.Namespace, a.Metric)
+			if a.Dimension != "" {
+				faults = append(faults, a.Dimension, a.Value)
+			}
+		}
+	}
+	faults = append(faults, series{ID: "faults", Stat: "Sum"})
+	g.text("## When KMS fails\n\nThe service level agreement allows a sum of error rates of "+e.Budget+" in a month of 30 days: that part of **one** interval of 5 minutes. The graph divides server faults by faults and successful requests; requests that were rejected are not in it, so it shows more rather than less. It begins 14 days ago, which is as far as such a query reaches. `keywatch sla report` computes a month exactly.", 4)
+	g.row()
+	g.add("metric", 12, 7, budgetProperties{
+		Title: "Error budget: the sum of the error rates of the last 14 days", View: "timeSeries", Region: c.Region, Stat: "Sum", Period: dashboardPeriod, Start: "-P14D",
+		Metrics: [][]any{
+			{expression{Expression: "RUNNING_SUM(IF(FILL(faults,0)>0,FILL(faults,0)/(FILL(faults,0)+FILL(served,0)),0))", ID: "spent", Period: dashboardPeriod, Label: "spent"}},
+			{hidden{expression{Expression: "SELECT SUM(" + MetricName + ") FROM " + perKey, ID: "served", Period: dashboardPeriod}, false}},
+			faults,
+		},
+		Annotations: annotations{Horizontal: []annotation{{Label: "all of the month's budget", Value: json.Number(e.Budget)}}},
+		YAxis:       yAxis{Left: axis{Label: "intervals"}},
+	})
+	g.add("log", 12, 7, logProperties{
+		Title: "AWS Health events of KMS in " + c.Region, View: "table", Region: c.Region,
+		Query: "SOURCE '" + e.LogGroup() + "' | fields detail.startTime, detail.endTime, detail.eventTypeCode, detail.eventTypeCategory, detail.eventArn | filter source = 'aws.health' | sort @timestamp desc | limit 20",
+	})
+	g.row()
+	g.add("alarm", 24, 3, alarmProperties{Title: "Evidence", Alarms: alarms, SortBy: "stateUpdatedTimestamp"})
+}
+
 // The structures are encoded in the order of their fields, never of a map.
 type (
 	dashboardBody struct {
@@ -138,6 +178,41 @@ type (
 		Expression string `json:"expression"`
 		ID         string `json:"id"`
 		Period     int    `json:"period"`
+		Label      string `json:"label,omitempty"`
+	}
+	hidden struct {
+		expression
+		Visible bool `json:"visible"`
+	}
+	series struct {
+		ID      string `json:"id"`
+		Stat    string `json:"stat"`
+		Visible bool   `json:"visible"`
+	}
+	budgetProperties struct {
+		Title       string      `json:"title"`
+		View        string      `json:"view"`
+		Stacked     bool        `json:"stacked"`
+		Region      string      `json:"region"`
+		Stat        string      `json:"stat"`
+		Period      int         `json:"period"`
+		Start       string      `json:"start"`
+		Metrics     [][]any     `json:"metrics"`
+		Annotations annotations `json:"annotations"`
+		YAxis       yAxis       `json:"yAxis"`
+	}
+	annotations struct {
+		Horizontal []annotation `json:"horizontal"`
+	}
+	annotation struct {
+		Label string      `json:"label"`
+		Value json.Number `json:"value"`
+	}
+	logProperties struct {
+		Title  string `json:"title"`
+		View   string `json:"view"`
+		Region string `json:"region"`
+		Query  string `json:"query"`
 	}
 	legend struct {
 		Position string `json:"position"`

@@ -176,6 +176,8 @@ type Dashboard struct {
 	// AlarmARNs are all the alarms of the deployment, sorted; the construct
 	// shows the first MaxDashboardAlarms and says how many it left out.
 	AlarmARNs []string
+	// Evidence is what is kept for a claim; nil: nothing.
+	Evidence *EvidenceContent
 }
 
 // MaxDashboardAlarms is how many alarms one alarm-status widget shows
@@ -190,4 +192,5 @@ type Deployment struct {
 	Partition string
 	Shards    []Shard
 	Dashboard *Dashboard // nil: none
+	Evidence  *Evidence  // nil: none
 }

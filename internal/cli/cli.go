@@ -50,6 +50,8 @@ type Source interface {
 	Stacks(context.Context) ([]places.Stack, error)
 	// Dashboards are the names of the account's that begin with a prefix.
 	Dashboards(ctx context.Context, prefix string) ([]string, error)
+	// Trails are those of CloudTrail that cover the region.
+	Trails(context.Context) ([]inventory.Trail, error)
 }
 
 // Witness is what the verbs of sla ask of AWS; live.Session is one. All but OpenCase

@@ -88,6 +88,7 @@ func (snapshotSource) Region() string { return "eu-west-1" }
 func (s snapshotSource) Dashboards(context.Context, string) ([]string, error) {
 	return s.f.dashboards, nil
 }
+func (snapshotSource) Trails(context.Context) ([]inventory.Trail, error) { return nil, nil }
 func (s snapshotSource) Caller(context.Context) (inventory.Caller, error) {
 	return inventory.Caller{Account: s.f.caller, Partition: "aws", ARN: "arn:aws:iam::" + s.f.caller + ":user/tester"}, s.f.failing
 }

@@ -62,6 +62,7 @@ func (a *account) Inventory(context.Context, inventory.Need) (*inventory.Invento
 func (a *account) Alarms(context.Context) ([]coverage.Alarm, error) { return nil, a.alarms }
 func (a *account) Stacks(context.Context) ([]places.Stack, error)   { return a.stacks, nil }
 
+func (a *account) Trails(context.Context) ([]inventory.Trail, error)    { return nil, nil }
 func (a *account) Dashboards(context.Context, string) ([]string, error) { return nil, nil }
 
 // organisation is a world with three environments.

@@ -42,7 +42,8 @@ func (w *World) permissionsCommand(o *options) *cobra.Command {
 Without a verb it is that of synth, which is what the CDK CLI runs.
 
 A statement whose Sid ends in Optional may be left out: keywatch then does not see the
-stacks of environments that were taken out of the config, and says so.
+stacks of environments that were taken out of the config, nor whether a trail brings the
+evidence of sla.evidence, and says so.
 
 Key policies have their say for kms:DescribeKey and kms:ListResourceTags of each key.
 If a config is found, the policy is for what it says, or -c in its place. With

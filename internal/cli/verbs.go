@@ -135,6 +135,9 @@ func (w *World) synth(ctx context.Context, o *options) error {
 	if err := w.findLeft(ctx, all); err != nil {
 		return err
 	}
+	if err := w.findTrails(ctx, all); err != nil {
+		return err
+	}
 	if failed := w.sayProblems(all, func(p *plan.Plan) diag.List { return p.Problems }); failed > 0 {
 		w.note("error", "%s; nothing was written", counted(failed, "problem"))
 		return errGate
@@ -242,6 +245,9 @@ in JSON each key has its trace.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return w.with(cmd.Context(), o, format, asked{depth: deeper(allTags, trace), compare: true}, func(ctx context.Context, all []built) error {
 				if err := w.findLeft(ctx, all); err != nil {
+					return err
+				}
+				if err := w.findTrails(ctx, all); err != nil {
 					return err
 				}
 				reports := make([]*coverage.Report, len(all))

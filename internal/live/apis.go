@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -44,6 +45,12 @@ type dashboardAPI interface {
 	ListDashboards(context.Context, *cloudwatch.ListDashboardsInput, ...func(*cloudwatch.Options)) (*cloudwatch.ListDashboardsOutput, error)
 }
 
+// cloudtrailAPI is not needed either, and asked only for sla.evidence.
+type cloudtrailAPI interface {
+	DescribeTrails(context.Context, *cloudtrail.DescribeTrailsInput, ...func(*cloudtrail.Options)) (*cloudtrail.DescribeTrailsOutput, error)
+	GetEventSelectors(context.Context, *cloudtrail.GetEventSelectorsInput, ...func(*cloudtrail.Options)) (*cloudtrail.GetEventSelectorsOutput, error)
+}
+
 type taggingAPI interface {
 	GetResources(context.Context, *resourcegroupstaggingapi.GetResourcesInput, ...func(*resourcegroupstaggingapi.Options)) (*resourcegroupstaggingapi.GetResourcesOutput, error)
 }
@@ -75,6 +82,8 @@ const (
 	opGetResources      = "tag:GetResources"
 	opDescribeAlarms    = "cloudwatch:DescribeAlarms"
 	opListDashboards    = "cloudwatch:ListDashboards"
+	opDescribeTrails    = "cloudtrail:DescribeTrails"
+	opGetEventSelectors = "cloudtrail:GetEventSelectors"
 
 	opDescribeStacks     = "cloudformation:DescribeStacks"
 	opListStackResources = "cloudformation:ListStackResources"
@@ -98,7 +107,8 @@ func InventoryActions() []string {
 
 // Actions returns the API actions that a verb can call, sorted; synth is a verb
 // here. Without the optional ones it does the same, but cannot report the stacks
-// of environments that were taken out of the config.
+// of environments that were taken out of the config, nor a trail that keeps the
+// evidence from coming.
 func Actions(verb string) (needed, optional []string) {
 	switch verb {
 	case "coverage":
@@ -114,7 +124,7 @@ func Actions(verb string) (needed, optional []string) {
 	case "sla file":
 		return []string{opGetCallerIdentity, opAddAttachmentsToSet, opCreateCase, opDescribeCases, opDescribeServices}, nil
 	case "synth", "plan":
-		return SynthActions(), []string{opListDashboards}
+		return SynthActions(), []string{opDescribeTrails, opGetEventSelectors, opListDashboards}
 	default: // explain and snapshot read what synth reads
 		return SynthActions(), nil
 	}

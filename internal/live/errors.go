@@ -114,6 +114,10 @@ func action(operation string) string {
 		return "describe alarms"
 	case opListDashboards:
 		return "list dashboards"
+	case opDescribeTrails:
+		return "describe trails"
+	case opGetEventSelectors:
+		return "get event selectors of trail"
 	case opDescribeStacks:
 		return "describe stacks"
 	case opListStackResources:
@@ -581,7 +585,7 @@ func hint(operation string, class Class, err error) string {
 		if slaVerb(operation) != "" {
 			return "repeat the command; keywatch never goes on with a part of an answer"
 		}
-		if operation == opListDashboards { // nothing hangs on it
+		if operation == opListDashboards || isTrails(operation) { // nothing hangs on it
 			return "repeat the command"
 		}
 		if isStacks(operation) {
@@ -618,7 +622,14 @@ func slaVerb(operation string) string {
 	return ""
 }
 
+func isTrails(operation string) bool {
+	return operation == opDescribeTrails || operation == opGetEventSelectors
+}
+
 func accessHint(operation string) string {
+	if isTrails(operation) {
+		return fmt.Sprintf("allow %s on * for this identity; it is optional, and lets keywatch say whether a trail brings the evidence", operation)
+	}
 	if isStacks(operation) {
 		return fmt.Sprintf("allow %s on * for this identity; without it keywatch does not know in which stack each alarm lives, and stops, since a deploy could move alarms and lose them", operation)
 	}

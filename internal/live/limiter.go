@@ -23,7 +23,9 @@ import (
 // ListResourceTags 2,000), because the workloads that use the keys share the
 // quota. DescribeAlarms is half of its 9 ("CloudWatch endpoints and quotas", AWS
 // General Reference), GetMetricData half of the 10 that one with a Metrics Insights
-// query has (same page). The rates of the others are cautious guesses.
+// query has (same page). AWS does not publish the quotas of GetResources,
+// ListDashboards, of CloudTrail and of CloudFormation; their rates, and those of the
+// others, are cautious guesses.
 func DefaultRates() map[string]float64 {
 	return map[string]float64{
 		opListKeys:           250,
@@ -34,6 +36,8 @@ func DefaultRates() map[string]float64 {
 		opGetCallerIdentity:  10,
 		opDescribeAlarms:     4,
 		opListDashboards:     4,
+		opDescribeTrails:     2,
+		opGetEventSelectors:  2,
 		opDescribeStacks:     5,
 		opListStackResources: 5,
 

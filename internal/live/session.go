@@ -57,6 +57,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -147,6 +148,7 @@ type Session struct {
 	tagging    taggingAPI
 
 	cloudformation cloudformationAPI
+	cloudtrail     cloudtrailAPI
 
 	caller atomic.Pointer[Caller]
 }
@@ -198,6 +200,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	s.logs = cloudwatchlogs.NewFromConfig(cfg)
 	s.support = support.NewFromConfig(cfg, func(o *support.Options) { o.Region = supportRegion(cfg.Region) })
 	s.cloudformation = cloudformation.NewFromConfig(cfg)
+	s.cloudtrail = cloudtrail.NewFromConfig(cfg)
 	s.tagging = resourcegroupstaggingapi.NewFromConfig(cfg)
 	return s, nil
 }

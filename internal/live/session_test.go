@@ -128,7 +128,7 @@ func TestActionsAreTheInterfacesMethods(t *testing.T) {
 	if got := CoverageActions(); !slices.Equal(got, coverage) {
 		t.Errorf("CoverageActions() = %v; the interfaces have %v", got, coverage)
 	}
-	optional := actions("cloudwatch", reflect.TypeFor[dashboardAPI]())
+	optional := append(actions("cloudtrail", reflect.TypeFor[cloudtrailAPI]()), actions("cloudwatch", reflect.TypeFor[dashboardAPI]())...)
 	for verb, want := range map[string][2][]string{
 		"synth": {synth, optional}, "plan": {synth, optional}, "explain": {synth, nil}, "snapshot": {synth, nil}, "coverage": {coverage, nil},
 		"sla collect": {slaNeeds(actions("cloudwatch", reflect.TypeFor[metricsAPI]())), nil},

@@ -65,6 +65,9 @@ var alarmStackPattern = regexp.MustCompile(`^([a-z][a-z0-9-]*)-alarms-([0-9]+)$`
 // DashboardStack is the name of the dashboard's stack.
 func (d Deployment) DashboardStack() string { return string(d) + "-dashboard" }
 
+// EvidenceStack is the name of the stack of what is kept for a claim.
+func (d Deployment) EvidenceStack() string { return string(d) + "-sla-evidence" }
+
 // Dashboard is the DashboardName: dashboards are global to an account
 // ("PutDashboard", CloudWatch API Reference), so the region is in it.
 func (d Deployment) Dashboard(region string) string { return string(d) + "-" + region }

@@ -223,10 +223,17 @@ func (b *builder) checkLeft() {
 	if p.Deployment.Dashboard != nil {
 		made[p.Deployment.Dashboard.StackName] = true
 	}
+	if p.Deployment.Evidence != nil {
+		made[p.Deployment.Evidence.StackName] = true
+	}
 	for _, name := range b.there().Others {
 		if !made[name] {
-			p.Problems.Warn(diag.Pos{}, "stack-left", "stack %s is of this deployment, but the config makes no such stack (any more), so a deploy leaves it as it is; `%s` removes it",
-				name, StackCommand("delete-stack", name, p.Inventory.Region))
+			but := ""
+			if name == b.names.EvidenceStack() {
+				but = ", but not the log group with the evidence, which stays until its events expire"
+			}
+			p.Problems.Warn(diag.Pos{}, "stack-left", "stack %s is of this deployment, but the config makes no such stack (any more), so a deploy leaves it as it is; `%s` removes it%s",
+				name, StackCommand("delete-stack", name, p.Inventory.Region), but)
 		}
 	}
 }

@@ -305,6 +305,15 @@ func TestStacksThatNobodyMakesAnyMore(t *testing.T) {
 	if err := p.Problems.Err(); err != nil {
 		t.Errorf("it stops: %v", err)
 	}
+
+	// The evidence outlives its stack, and whoever switches it off is told so.
+	places.Others = []string{"keywatch-dashboard", "keywatch-sla-evidence"}
+	on := load(t, "sla: {evidence: true}\n"+everyKey)
+	if got := coded(plan.Build(on, account(key(1)), plan.Options{Places: places}).Problems, "stack-left"); len(got) != 0 {
+		t.Errorf("with the evidence: %q", got)
+	}
+	p = plan.Build(c, account(key(1)), plan.Options{Places: places})
+	expect(t, p.Problems, "stack-left", fmt.Sprintf(text, "keywatch-sla-evidence")+", but not the log group with the evidence, which stays until its events expire")
 }
 
 // Growing past a stack and shrinking again: nothing moves, the emptied stack

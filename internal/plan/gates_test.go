@@ -118,6 +118,12 @@ rules:
 	p = plan.Build(load(t, strings.Replace(file, "alarms: 4", "alarms: 5", 1)), account(keys...), plan.Options{})
 	expect(t, p.Problems, "limit-alarms") // 5 is not more than 5
 
+	// What is kept for a claim counts too.
+	p = plan.Build(load(t, "sla: {evidence: true}\n"+file), account(keys...), plan.Options{})
+	if got := coded(p.Problems, "limit-cost"); len(got) != 1 || !strings.Contains(got[0], "costs $4.75 a month") || !strings.Contains(got[0], "; SLA evidence: $0.25;") {
+		t.Errorf("%q", got)
+	}
+
 	// The numbers that the messages name are enough.
 	c := load(t, strings.Replace(file, "4.5", "4.49", 1))
 	c.Limits = config.Limits{Alarms: 5, MonthlyUSD: config.Dollars(4.50)}

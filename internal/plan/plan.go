@@ -18,6 +18,7 @@ import (
 	"keywatch/internal/inventory"
 	"keywatch/internal/naming"
 	"keywatch/internal/rules"
+	"keywatch/internal/sla"
 )
 
 // Options are what a plan depends on besides config and inventory.
@@ -127,7 +128,7 @@ type Totals struct {
 	Stacks    int // alarm stacks
 	Dashboard int // 0 or 1
 	// MonthlyUSD includes the dashboard's, which is free among the first three
-	// of an account.
+	// of an account, and the evidence's.
 	MonthlyUSD config.USD
 }
 
@@ -163,6 +164,7 @@ func Build(c *config.Config, inv *inventory.Inventory, o Options) *Plan {
 	b.fillActions()
 	b.decide()
 	b.place()
+	b.evidence()
 	b.dashboard()
 	b.compare()
 	b.checkNames()
@@ -223,9 +225,15 @@ func (b *builder) report() {
 	}
 }
 
+// at is where ARNs are filled for.
+func (b *builder) at() config.Place {
+	inv := b.plan.Inventory
+	return config.Place{Partition: inv.Partition, Region: inv.Region, Account: inv.Account}
+}
+
 func (b *builder) fillActions() {
 	p := b.plan
-	at := config.Place{Partition: p.Inventory.Partition, Region: p.Inventory.Region, Account: p.Inventory.Account}
+	at := b.at()
 	for _, r := range p.Config.Rules {
 		actions, problems := r.Actions.Fill(at)
 		p.Problems = append(p.Problems, problems...)
@@ -472,6 +480,30 @@ func (b *builder) shards(placement Placement) {
 	p.Totals.Stacks = len(shards)
 }
 
+// evidence is the stack of what is kept for a claim.
+func (b *builder) evidence() {
+	p := b.plan
+	s := p.Config.SLA
+	if !s.Evidence {
+		return
+	}
+	at := b.at()
+	actions, problems := s.Actions.Fill(at)
+	key, wrong := s.FillKey(at)
+	p.Problems = append(append(p.Problems, problems...), wrong...)
+	terms := sla.Current()
+	p.Deployment.Evidence = &spec.Evidence{
+		StackName:   b.names.EvidenceStack(),
+		Description: fmt.Sprintf("What a claim under the KMS service level agreement needs, kept by keywatch (deployment %s)", b.names),
+		EvidenceContent: spec.EvidenceContent{
+			Name: p.Config.Name, Partition: at.Partition, Region: at.Region, Account: at.Account,
+			ErrorCodes: terms.FaultCodes(), Budget: terms.MonthlyBudget(),
+			RetentionDays: s.RetentionDays, TrailLogGroup: s.TrailLogGroup, KeyARN: key, Actions: actions,
+		},
+	}
+	p.Totals.MonthlyUSD += p.EvidenceUSD()
+}
+
 func (b *builder) dashboard() {
 	p := b.plan
 	if p.Config.Dashboard == nil {
@@ -492,6 +524,9 @@ func (b *builder) dashboard() {
 		}
 	}
 	slices.Sort(d.AlarmARNs)
+	if e := p.Deployment.Evidence; e != nil {
+		d.Evidence = &e.EvidenceContent
+	}
 	p.Deployment.Dashboard = d
 	p.Totals.Dashboard = 1
 	p.Totals.MonthlyUSD += p.DashboardUSD()
@@ -625,6 +660,9 @@ func (b *builder) perRule() string {
 	}
 	if b.plan.Totals.Dashboard > 0 {
 		parts = append(parts, "dashboard: "+FormatUSD(b.plan.DashboardUSD()))
+	}
+	if b.plan.Deployment.Evidence != nil {
+		parts = append(parts, "SLA evidence: "+FormatUSD(b.plan.EvidenceUSD()))
 	}
 	return strings.Join(parts, "; ")
 }

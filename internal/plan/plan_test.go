@@ -323,6 +323,49 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
+// The evidence is off unless somebody wants it; its alarms are not those of keys.
+func TestEvidence(t *testing.T) {
+	if p := plan.Build(load(t, realisticConfig), realistic(), plan.Options{}); p.Deployment.Evidence != nil || p.EvidenceUSD() != 0 || p.Deployment.Dashboard.Evidence != nil {
+		t.Errorf("nobody wants evidence: %+v", p.Deployment.Evidence)
+	}
+	const on = "sla: {evidence: true, encryptionKey: 'arn:{partition}:kms:{region}:{account}:key/mrk-1', actions: {alarm: ['arn:{partition}:sns:{region}:{account}:pager']}}\n"
+	p := plan.Build(load(t, on+realisticConfig), realistic(), plan.Options{})
+	want := &spec.Evidence{
+		StackName: "keywatch-sla-evidence", Description: "What a claim under the KMS service level agreement needs, kept by keywatch (deployment keywatch)",
+		EvidenceContent: spec.EvidenceContent{
+			Name: "keywatch", Partition: "aws", Region: "eu-west-1", Account: "111122223333", Budget: "0.0864", RetentionDays: 400,
+			ErrorCodes: []string{
+				"DependencyTimeout", "DependencyTimeoutException", "InternalFailure", "KMSInternal", "KMSInternalException",
+				"KeyUnavailable", "KeyUnavailableException", "ServiceUnavailable",
+			},
+			KeyARN:  "arn:aws:kms:eu-west-1:111122223333:key/mrk-1",
+			Actions: spec.Actions{Alarm: []string{"arn:aws:sns:eu-west-1:111122223333:pager"}},
+		},
+	}
+	if diff := cmp.Diff(want, p.Deployment.Evidence); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(&want.EvidenceContent, p.Deployment.Dashboard.Evidence); diff != "" {
+		t.Errorf("the dashboard's (-want +got):\n%s", diff)
+	}
+	// Two alarms at $0.10, and a tenth of a gigabyte at $0.50.
+	if p.EvidenceUSD() != config.Dollars(0.25) || p.Totals.MonthlyUSD != config.Dollars(18.70+0.25) || p.Totals.Alarms != 55 {
+		t.Errorf("%s, totals %+v", plan.FormatUSD(p.EvidenceUSD()), p.Totals)
+	}
+	// A metric filter makes a metric of its own.
+	p = plan.Build(load(t, "sla: {evidence: true, trailLogGroup: t}\n"+realisticConfig), realistic(), plan.Options{})
+	if p.EvidenceUSD() != config.Dollars(0.55) {
+		t.Errorf("with a trail: %s", plan.FormatUSD(p.EvidenceUSD()))
+	}
+	// What the file cannot know is found here.
+	p = plan.Build(load(t, "sla: {evidence: true, encryptionKey: 'arn:aws:kms:eu-north-1:111122223333:key/1', actions: {alarm: ['arn:aws:sns:eu-north-1:111122223333:pager']}}\n"+realisticConfig), realistic(), plan.Options{})
+	for _, code := range []string{"evidence-key", "bad-arn"} {
+		if got := coded(p.Problems.Errors(), code); len(got) != 1 {
+			t.Errorf("[%s] %q", code, got)
+		}
+	}
+}
+
 func contains(list []string, s string) bool {
 	for _, have := range list {
 		if have == s {

@@ -82,6 +82,18 @@ type totals struct {
 	RemovedAlarms int       `json:"removedAlarms"`
 	Renames       []rename  `json:"renames"`
 	Removals      []removal `json:"removals"`
+	// Evidence is what is kept for a claim, if anything is.
+	Evidence *evidence `json:"evidence,omitempty"`
+}
+
+type evidence struct {
+	Stack         string  `json:"stack"`
+	LogGroup      string  `json:"logGroup"`
+	RetentionDays int     `json:"retentionDays"`
+	Alarms        int     `json:"alarms"`
+	MonthlyUSD    float64 `json:"monthlyUSD"`
+	// Assumes says what the price rests on.
+	Assumes string `json:"assumes"`
 }
 
 type rename struct {
@@ -170,6 +182,12 @@ func jsonTotals(p *plan.Plan) *totals {
 	}
 	for _, r := range p.Removals {
 		out.Removals = append(out.Removals, removal{KeyARN: r.KeyARN, Reason: r.Reason})
+	}
+	if e := p.Deployment.Evidence; e != nil {
+		out.Evidence = &evidence{
+			Stack: e.StackName, LogGroup: e.LogGroup(), RetentionDays: e.RetentionDays, Alarms: len(e.Alarms()),
+			MonthlyUSD: float64(p.EvidenceUSD()) / 1e6, Assumes: plan.EvidenceAssumes,
+		}
 	}
 	return out
 }

@@ -43,6 +43,9 @@ func Plan(w io.Writer, p *plan.Plan) {
 	if t.Dashboard > 0 {
 		tw.AppendRow(table.Row{"(dashboard)", "", "", "", plan.FormatUSD(p.DashboardUSD())})
 	}
+	if p.Deployment.Evidence != nil {
+		tw.AppendRow(table.Row{"(SLA evidence)", "", "", "", plan.FormatUSD(p.EvidenceUSD())})
+	}
 	anomaly, static := p.AlarmsByKind()
 	tw.AppendFooter(table.Row{"total", t.Watched, anomaly, static, plan.FormatUSD(t.MonthlyUSD)})
 	tw.Render()
@@ -56,6 +59,9 @@ func Plan(w io.Writer, p *plan.Plan) {
 	}
 	fold(w, "", 0, made+andDashboard(p)+".")
 	fmt.Fprintf(w, "Prices: %s.\nAn anomaly alarm bills as three metrics.\n", plan.PricesOf)
+	if e := p.Deployment.Evidence; e != nil {
+		fold(w, "", 0, fmt.Sprintf("SLA evidence: %s, log group %s, kept for %d days. The price assumes %s.", count(len(e.Alarms()), "alarm"), e.LogGroup(), e.RetentionDays, plan.EvidenceAssumes))
+	}
 	changes(w, p)
 	notWatched(w, p)
 	exceptions(w, p)

@@ -81,7 +81,13 @@ func account() *inventory.Inventory {
 
 func build(t testing.TB, trace bool) *plan.Plan {
 	t.Helper()
-	c, problems := config.Parse("keywatch.yaml", []byte(rulesFile), nil)
+	return buildWith(t, "", trace)
+}
+
+// buildWith has these lines in the file too.
+func buildWith(t testing.TB, lines string, trace bool) *plan.Plan {
+	t.Helper()
+	c, problems := config.Parse("keywatch.yaml", []byte(rulesFile+lines), nil)
 	if err := problems.Errors().Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +135,10 @@ func explained(t testing.TB) []coverage.Key { return coverage.Planned(build(t, t
 
 func TestText(t *testing.T) {
 	planned := coverage.Planned(build(t, false))
+	kept := buildWith(t, "sla: {evidence: true}\n", false)
 	for name, write := range map[string]func(*bytes.Buffer){
 		"plan":     func(b *bytes.Buffer) { report.Plan(b, planned.Plan) },
+		"evidence": func(b *bytes.Buffer) { report.Plan(b, kept) },
 		"keys":     func(b *bytes.Buffer) { report.Keys(b, planned) },
 		"keysgap":  func(b *bytes.Buffer) { report.Keys(b, checked(t)) },
 		"coverage": func(b *bytes.Buffer) { report.Coverage(b, checked(t)) },
@@ -159,6 +167,7 @@ func TestJSON(t *testing.T) {
 		form report.Form
 	}{
 		"plan":     {planned, report.Form{Totals: true}},
+		"evidence": {only(coverage.Planned(buildWith(t, "sla: {evidence: true}\n", false))), report.Form{Totals: true}},
 		"explain":  {only(explained, 0, 2, 5), report.Form{}},
 		"coverage": {checked(t), report.Form{Present: true}},
 		"empty":    {only(planned), report.Form{Present: true}},

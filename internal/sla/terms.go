@@ -2,6 +2,7 @@ package sla
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -170,6 +171,31 @@ func TermsOf(m Month) (Terms, error) {
 		}
 	}
 	return Terms{}, fmt.Errorf("no terms of the KMS SLA are known for %s; the first known are in force from %s, so the first month is 2019-02", m, all[0].Effective.Value)
+}
+
+// Current are the newest terms.
+func Current() Terms {
+	all := Catalogue()
+	return all[len(all)-1]
+}
+
+// FaultCodes are the error codes that count as faults, or that AWS may contest, in
+// both spellings, sorted: what has to be kept to judge a month.
+func (t Terms) FaultCodes() []string {
+	var out []string
+	for _, c := range slices.Concat(t.Faults.Value, t.Unmodelled.Value, t.Contested.Value) {
+		if !strings.Contains(c.Code, " ") { // a code, and no description of several
+			out = append(out, c.Code, strings.TrimSuffix(c.Code, "Exception"))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// MonthlyBudget is the sum of error rates, in intervals, that keeps the commitment
+// in a month of 30 days.
+func (t Terms) MonthlyBudget() string {
+	return strings.TrimRight(down(t.Allowed(30*24*3600/t.Interval.Value), 5), "0")
 }
 
 // classes are the codes of the terms by their name without "Exception", which

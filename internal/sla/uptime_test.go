@@ -343,3 +343,23 @@ func ExampleTerms_Allowed() {
 	fmt.Println(terms.Allowed(8640).FloatString(4), "of one interval")
 	// Output: 0.0864 of one interval
 }
+
+// What is kept for a claim is what is counted: each code of a fault in both
+// spellings, and none that is no fault.
+func TestFaultCodes(t *testing.T) {
+	t.Parallel()
+	terms := Current()
+	const want = "DependencyTimeout DependencyTimeoutException InternalFailure KMSInternal KMSInternalException KeyUnavailable KeyUnavailableException ServiceUnavailable"
+	if got := strings.Join(terms.FaultCodes(), " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for _, code := range terms.FaultCodes() {
+		if class := terms.Classes().Of(code, 0, false); class != Faulted && class != Contestable {
+			t.Errorf("%s is kept and counts as %d", code, class)
+		}
+	}
+	// 99.999 % of 8,640 intervals.
+	if got := terms.MonthlyBudget(); got != "0.0864" {
+		t.Errorf("the budget of a month is %s", got)
+	}
+}

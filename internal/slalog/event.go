@@ -21,6 +21,7 @@ type event struct {
 	// events lack.
 	envelope                  bool
 	outerAccount, outerRegion []byte
+	outerSource               []byte
 	// wrong is a field that holds something else than text.
 	wrong error
 }
@@ -53,7 +54,10 @@ func (e *event) text(b []byte, at int, to *[]byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	*to = t.value()
+	// What an event lacked is an empty text where EventBridge picked its fields.
+	if v := t.value(); len(v) > 0 {
+		*to = v
+	}
 	return end, nil
 }
 
@@ -103,6 +107,8 @@ func scanFields(b []byte, i int, e *event) (int, error) {
 				e.envelope = true
 				return scanFields(b, at, e)
 			}
+		case "source":
+			return outer(b, at, &e.outerSource)
 		case "account":
 			return outer(b, at, &e.outerAccount)
 		case "region":
@@ -160,10 +166,11 @@ func (e *event) additional(b []byte, at int) (int, error) {
 		return skip(b, at)
 	}
 	return object(b, at, func(key []byte, at int) (int, error) {
-		if string(key) == "customKeyStoreId" {
-			e.customKeyStore = true
+		end, err := skip(b, at)
+		if string(key) == "customKeyStoreId" && err == nil {
+			e.customKeyStore = string(b[at:end]) != `""` // see text
 		}
-		return skip(b, at)
+		return end, err
 	})
 }
 

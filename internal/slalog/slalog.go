@@ -137,6 +137,7 @@ const (
 	otherPlace   = "of another account or region"
 	otherMonth   = "of another month"
 	noCall       = "no API call: a service event or an insight"
+	healthEvent  = "AWS Health events, for --health"
 )
 
 // LeaveOut notes a file that is not read, and why.
@@ -182,6 +183,10 @@ func (r *Reader) count(e *event) error {
 		return e.wrong
 	}
 	if e.source == nil && e.kind == nil {
+		if e.envelope && string(e.outerSource) == "aws.health" { // kept beside the faults
+			r.skipped[healthEvent]++
+			return nil
+		}
 		return errNoEvent
 	}
 	at, ok := r.day.unix(e.time)

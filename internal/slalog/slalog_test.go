@@ -427,6 +427,31 @@ func TestFaultsOfACustomKeyStore(t *testing.T) {
 }
 
 // What a rule for faults let through is no denominator.
+// The log group of the evidence holds Health events too, which are no malformed
+// records; anything else without an eventSource is.
+func TestHealthEventsBesideTheFaults(t *testing.T) {
+	t.Parallel()
+	const health = `{"source":"aws.health","account":"111122223333","region":"eu-west-1","detail":{"service":"KMS","eventArn":"a"}}` + "\n"
+	in := readAll(t, reader(t), trail(health+strings.Replace(health, "aws.health", "aws.kms", 1)))
+	if in.Skipped[healthEvent] != 1 || in.Malformed.Count != 1 {
+		t.Errorf("%v, %+v", in.Skipped, in.Malformed)
+	}
+}
+
+// EventBridge leaves a field empty that it was to pick and that the event lacks.
+func TestEmptyFieldsAreNone(t *testing.T) {
+	t.Parallel()
+	picked := func(id, store string) string {
+		return `{"detail":{"eventTime":"2026-10-01T00:00:00Z","eventSource":"kms.amazonaws.com","eventName":"Decrypt","errorCode":"KMSInternalException",` +
+			`"awsRegion":"eu-west-1","recipientAccountId":"111122223333","eventType":"AwsApiCall","eventID":"` + id + `","requestID":"",` +
+			`"resources":[{"ARN":""},{"ARN":""}],"additionalEventData":{"customKeyStoreId":"` + store + `"}}}` + "\n"
+	}
+	in := readAll(t, reader(t), trail(picked(uuid(1), "")+picked(uuid(2), "")+picked(uuid(3), "cks-1234567890abcdef0")))
+	if sum := total(in); sum.Requests != 3 || sum.Faults != 2 || sum.Contestable != 1 || len(in.Keys) != 0 || in.Malformed.Count != 0 {
+		t.Errorf("%+v, keys %q, %+v", sum, in.Keys, in.Malformed)
+	}
+}
+
 func TestFaultsWithoutADenominator(t *testing.T) {
 	t.Parallel()
 	bridge := `{"account":"111122223333","region":"eu-west-1","detail":` + kms("2026-10-01T00:00:00Z", uuid(1), "KMSInternalException") + "}\n"

@@ -93,8 +93,8 @@ func TestEveryExampleIsTested(t *testing.T) {
 }
 
 // known are the commands of others, which are tested where they are used: make in
-// CI, npx cdk in test/e2e; git and grep are nobody's here.
-var known = []string{"make", "npm", "npx", "git", "grep", "export"}
+// CI, npx cdk in test/e2e; git, grep and the AWS CLI are nobody's here.
+var known = []string{"make", "npm", "npx", "git", "grep", "export", "aws"}
 
 func checkCommands(t *testing.T, page, text string) {
 	t.Helper()

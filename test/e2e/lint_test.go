@@ -28,6 +28,15 @@ func TestTemplatesPassCfnLint(t *testing.T) {
 	if err := os.WriteFile(cloudwatch, append(demo, "\ndetector: cloudwatch\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	kept, trail := filepath.Join(t.TempDir(), "keywatch.yaml"), filepath.Join(t.TempDir(), "keywatch.yaml")
+	for path, sla := range map[string]string{
+		kept:  "\nsla: {evidence: true, encryptionKey: 'arn:{partition}:kms:{region}:{account}:key/mrk-1234abcd12ab34cd56ef1234567890ab', actions: {alarm: ['arn:{partition}:sns:{region}:{account}:pager']}}\n",
+		trail: "\nsla: {evidence: true, trailLogGroup: trail}\n",
+	} {
+		if err := os.WriteFile(path, append(slices.Clone(demo), sla...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	tests := map[string]struct {
 		state  fakeaws.State
 		config string
@@ -38,6 +47,8 @@ func TestTemplatesPassCfnLint(t *testing.T) {
 		"1200 alarms":                  {many, "config/keywatch.yaml", 8},
 		"one of everything":            {everything(), "examples/demo.yaml", 2},
 		"detectors left to CloudWatch": {everything(), cloudwatch, 2},
+		"evidence":                     {everything(), kept, 3},
+		"evidence of a trail":          {everything(), trail, 3},
 	}
 	lint, err := filepath.Abs("../../.venv/bin/cfn-lint")
 	if err != nil {

@@ -345,6 +345,8 @@ func (s *Server) answer(req *request, fault Fault) answer {
 		return s.logs(req, fault)
 	case "support":
 		return s.support(req, fault)
+	case "cloudtrail":
+		return s.cloudtrail(req)
 	}
 	return s.others(req)
 }

@@ -317,6 +317,34 @@ func (s *Server) listDashboards(req *request, f Fault) answer {
 	return answer{cbor: out}
 }
 
+func (s *Server) cloudtrail(req *request) answer {
+	arn := func(t Trail) string {
+		return fmt.Sprintf("arn:%s:cloudtrail:%s:%s:trail/%s", s.state.Partition, s.state.Region, s.state.Account, t.Name)
+	}
+	switch req.Operation {
+	case "DescribeTrails":
+		list := []map[string]any{}
+		for _, t := range order(s, s.state.Trails) {
+			list = append(list, map[string]any{"Name": t.Name, "TrailARN": arn(t)})
+		}
+		return answer{json: map[string]any{"trailList": list}}
+	case "GetEventSelectors":
+		for _, t := range s.state.Trails {
+			switch {
+			case arn(t) != req.trail:
+			case t.Advanced != nil:
+				return answer{json: map[string]any{"TrailARN": arn(t), "AdvancedEventSelectors": t.Advanced}}
+			case t.Selectors != nil:
+				return answer{json: map[string]any{"TrailARN": arn(t), "EventSelectors": t.Selectors}}
+			default:
+				return answer{json: map[string]any{"TrailARN": arn(t), "EventSelectors": []map[string]any{{"ReadWriteType": "All", "IncludeManagementEvents": true}}}}
+			}
+		}
+		return failure(http.StatusBadRequest, "TrailNotFoundException", "Unknown trail: "+req.trail)
+	}
+	return unknownOperation(req)
+}
+
 // metricAlarm spells the alarm as CloudWatch does: one query without an ID is an
 // alarm on a single metric.
 func metricAlarm(a inventory.Alarm) cbor.Map {

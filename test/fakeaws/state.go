@@ -30,6 +30,15 @@ type State struct {
 	NoSupportPlan bool
 	Services      []SupportService
 	Cases         []SupportCase
+	Trails        []Trail
+}
+
+// Trail is one trail of CloudTrail that covers every region.
+type Trail struct {
+	Name string
+	// Selectors and Advanced are what GetEventSelectors answers, as JSON spells it;
+	// without either it is the selector that a new trail has.
+	Selectors, Advanced []map[string]any
 }
 
 // Key is one KMS key. What is left empty is that of an ordinary customer key.

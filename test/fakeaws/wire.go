@@ -36,6 +36,7 @@ type request struct {
 	prefix     string // of ListDashboards
 	body       []byte // of awsJSON
 	input      cbor.Map
+	trail      string // of GetEventSelectors
 }
 
 // maxRequest is more than any request of the readers under test.
@@ -80,6 +81,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	_, req.Operation, _ = strings.Cut(target, ".")
 	var in struct {
 		KeyId, Marker, NextToken, PaginationToken string
+		TrailName                                 string
 		Limit, ResourcesPerPage                   int
 		ResourceTypeFilters                       []string
 		TagFilters                                []tagFilter
@@ -87,7 +89,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return fmt.Errorf("%s: %w", target, err)
 	}
-	req.Key = in.KeyId
+	req.Key, req.trail = in.KeyId, in.TrailName
 	if _, id, ok := strings.Cut(in.KeyId, ":key/"); ok {
 		req.Key = id
 	}

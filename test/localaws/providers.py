@@ -1,8 +1,9 @@
 """The CloudFormation resource types: how each is created, updated and deleted.
 
 moto 5.2.1 skips AWS::CloudWatch::Alarm, AWS::CloudWatch::AnomalyDetector,
-AWS::S3::BucketPolicy and AWS::CDK::Metadata without a word, and replaces a
-Dashboard at every change. These have providers of their own here, which keep to
+AWS::Logs::MetricFilter, AWS::S3::BucketPolicy, AWS::SQS::QueuePolicy and
+AWS::CDK::Metadata without a word, replaces a Dashboard or a Rule at every change, and
+takes any property of a log group, a queue or a rule. These have providers of their own here, which keep to
 the create-only properties and the refusals of the real resource handlers. Any
 other type that moto has goes to moto's model; what nobody has is unknown, and
 template.py refuses it.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import json
 import random
 import string
 from functools import cache
@@ -20,9 +22,14 @@ from typing import TYPE_CHECKING, Any
 from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.core.exceptions import ServiceException
+from moto.events.models import events_backends
+from moto.logs.models import logs_backends
+from moto.sqs.models import Queue as SQSQueue
+from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
 
 import cloudwatch
+import eventbridge
 import rules
 import shapes
 from template import Refusal
@@ -408,6 +415,245 @@ class BucketPolicy(Provider):
         return self.create(stack, resource.logical_id, properties)
 
 
+# ----------------------------------------------- Events, Logs and SQS
+
+
+def _lower(value: Any) -> Any:
+    """The names of properties as CloudWatch Logs spells those of its API."""
+    if isinstance(value, list):
+        return [_lower(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key[:1].lower() + key[1:]: _lower(item) for key, item in value.items()}
+
+
+def _extraneous(properties: dict[str, Any], known: set[str]) -> list[str]:
+    return [
+        f"#: extraneous key [{key}] is not permitted" for key in sorted(set(properties) - known)
+    ]
+
+
+def _missing(properties: dict[str, Any], wanted: set[str]) -> list[str]:
+    return [f"#: required key [{key}] not found" for key in sorted(wanted - set(properties))]
+
+
+class LogGroup(Provider):
+    """AWS::Logs::LogGroup: only its name is create-only."""
+
+    create_only = frozenset({"LogGroupName"})
+    taggable = True
+    # "PutRetentionPolicy", CloudWatch Logs API Reference
+    retentions = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827)
+    retentions += (2192, 2557, 2922, 3288, 3653)
+
+    def check(self, properties: dict[str, Any], stack: Stack) -> list[str]:
+        known = {"KmsKeyId", "LogGroupName", "RetentionInDays", "Tags"}
+        found = _extraneous(properties, known)
+        days = properties.get("RetentionInDays")
+        if days is not None and days not in self.retentions:
+            found.append(f"#/RetentionInDays: {days!r} is not a valid enum value")
+        name = properties.get("LogGroupName")
+        if name is not None:
+            shape = shapes.input_shape("logs", "CreateLogGroup").members["logGroupName"]
+            found += shapes.problems(name, shape, "LogGroupName")
+        return found
+
+    def backend(self, stack: Stack) -> Any:
+        return logs_backends[stack.account][stack.region]
+
+    def create(self, stack: Stack, logical_id: str, properties: dict[str, Any]) -> Any:
+        name = properties.get("LogGroupName") or generated_name(stack, logical_id, 512)
+        if name in self.backend(stack).groups:
+            raise exists(self.kind, name)
+        self.backend(stack).create_log_group(name, {}, kmsKeyId=properties.get("KmsKeyId"))
+        return self._put(stack, name, properties)
+
+    def update(self, stack: Stack, resource: Resource, properties: dict[str, Any]) -> Any:
+        if resource.physical_id not in self.backend(stack).groups:
+            raise not_found(self.kind, resource.physical_id)
+        return self._put(stack, resource.physical_id, properties)
+
+    def _put(self, stack: Stack, name: str, properties: dict[str, Any]) -> Any:
+        group = self.backend(stack).groups[name]
+        group.kms_key_id = properties.get("KmsKeyId")
+        group.set_retention_policy(properties.get("RetentionInDays"))
+        return name, {"Arn": f"{group.arn}:*"}
+
+    def delete(self, stack: Stack, resource: Resource) -> None:
+        if resource.physical_id in self.backend(stack).groups:
+            self.backend(stack).delete_log_group(resource.physical_id)
+
+    def attribute(self, resource: Resource, name: str) -> Any:
+        if name == "Arn":
+            return resource.handle["Arn"]
+        return super().attribute(resource, name)
+
+
+class LogResourcePolicy(Provider):
+    """AWS::Logs::ResourcePolicy: an account has ten in a region."""
+
+    create_only = frozenset({"PolicyName"})
+    most = 10
+
+    def check(self, properties: dict[str, Any], stack: Stack) -> list[str]:
+        known = {"PolicyDocument", "PolicyName"}
+        found = _extraneous(properties, known) + _missing(properties, known)
+        if found:
+            return found
+        try:
+            statements = json.loads(properties["PolicyDocument"])["Statement"]
+        except (KeyError, TypeError, ValueError):
+            return ["#/PolicyDocument: expected a text with a policy in JSON"]
+        for statement in statements:
+            actions = statement.get("Action", [])
+            strange = set(actions if isinstance(actions, list) else [actions])
+            strange -= {"logs:CreateLogStream", "logs:PutLogEvents"}
+            if strange:  # "PutResourcePolicy", CloudWatch Logs API Reference
+                found.append(f"#/PolicyDocument: {sorted(strange)} are not supported here")
+        return found
+
+    def create(self, stack: Stack, logical_id: str, properties: dict[str, Any]) -> Any:
+        policies = logs_backends[stack.account][stack.region].resource_policies
+        if properties["PolicyName"] in policies:
+            raise exists(self.kind, properties["PolicyName"])
+        if len(policies) >= self.most:
+            raise HandlerError("Resource limit exceeded. (HandlerErrorCode: ServiceLimitExceeded)")
+        return self._put(stack, properties)
+
+    def update(self, stack: Stack, resource: Resource, properties: dict[str, Any]) -> Any:
+        return self._put(stack, properties)
+
+    def _put(self, stack: Stack, properties: dict[str, Any]) -> Any:
+        name = properties["PolicyName"]
+        backend = logs_backends[stack.account][stack.region]
+        backend.put_resource_policy(name, properties["PolicyDocument"])
+        return name, None
+
+    def delete(self, stack: Stack, resource: Resource) -> None:
+        backend = logs_backends[stack.account][stack.region]
+        backend.resource_policies.pop(resource.physical_id, None)
+
+
+class MetricFilter(Provider):
+    """AWS::Logs::MetricFilter."""
+
+    create_only = frozenset({"FilterName", "LogGroupName"})
+
+    def check(self, properties: dict[str, Any], stack: Stack) -> list[str]:
+        given = {"FilterName": "generated", **properties}
+        return shapes.problems(_lower(given), shapes.input_shape("logs", "PutMetricFilter"))
+
+    def create(self, stack: Stack, logical_id: str, properties: dict[str, Any]) -> Any:
+        name = properties.get("FilterName") or generated_name(stack, logical_id, 512)
+        backend = logs_backends[stack.account][stack.region]
+        if properties["LogGroupName"] not in backend.groups:
+            raise not_found("AWS::Logs::LogGroup", properties["LogGroupName"])
+        transformations = _lower(properties["MetricTransformations"])
+        group, pattern = properties["LogGroupName"], properties["FilterPattern"]
+        backend.delete_metric_filter(name, group)
+        backend.put_metric_filter(name, pattern, group, transformations)
+        return name, group
+
+    def update(self, stack: Stack, resource: Resource, properties: dict[str, Any]) -> Any:
+        given = {**properties, "FilterName": resource.physical_id}
+        return self.create(stack, resource.logical_id, given)
+
+    def delete(self, stack: Stack, resource: Resource) -> None:
+        backend = logs_backends[stack.account][stack.region]
+        backend.delete_metric_filter(resource.physical_id, resource.handle)
+
+
+class Rule(Provider):
+    """AWS::Events::Rule on the default event bus."""
+
+    create_only = frozenset({"EventBusName", "Name"})
+
+    def check(self, properties: dict[str, Any], stack: Stack) -> list[str]:
+        rule = {"Name": "generated", **properties}
+        targets = rule.pop("Targets", [])
+        if isinstance(rule.get("EventPattern"), dict):
+            rule["EventPattern"] = json.dumps(rule["EventPattern"])
+        found = shapes.problems(rule, shapes.input_shape("events", "PutRule"))
+        wanted = {"Rule": "generated", "Targets": targets}
+        if targets:
+            found += shapes.problems(wanted, shapes.input_shape("events", "PutTargets"))
+        for target in targets if not found else []:
+            transformer = target.get("InputTransformer")
+            if ":log-group:" not in target["Arn"]:
+                continue
+            if "RoleArn" in target:  # "Using resource-based policies", EventBridge User Guide
+                found.append(f"#/Targets/{target['Id']}: a log group takes no RoleArn")
+            why = eventbridge.log_template_problem(transformer) if transformer else ""
+            if why:
+                found.append(f"#/Targets/{target['Id']}: {why}")
+        return found
+
+    def create(self, stack: Stack, logical_id: str, properties: dict[str, Any]) -> Any:
+        name = properties.get("Name") or generated_name(stack, logical_id, 64)
+        if name in events_backends[stack.account][stack.region].event_buses["default"].rules:
+            raise exists(self.kind, name)
+        return self._put(stack, name, properties)
+
+    def update(self, stack: Stack, resource: Resource, properties: dict[str, Any]) -> Any:
+        self.delete(stack, resource)
+        return self._put(stack, resource.physical_id, properties)
+
+    def _put(self, stack: Stack, name: str, properties: dict[str, Any]) -> Any:
+        backend = events_backends[stack.account][stack.region]
+        pattern = properties.get("EventPattern")
+        rule = backend.put_rule(
+            name,
+            description=properties.get("Description"),
+            event_pattern=json.dumps(pattern) if pattern else None,
+            scheduled_expression=properties.get("ScheduleExpression"),
+            state=properties.get("State"),
+        )
+        backend.put_targets(name, None, copy.deepcopy(properties.get("Targets", [])))
+        return name, {"Arn": rule.arn}
+
+    def delete(self, stack: Stack, resource: Resource) -> None:
+        backend = events_backends[stack.account][stack.region]
+        rule = backend.event_buses["default"].rules.get(resource.physical_id)
+        if rule:
+            rule.delete(stack.account, stack.region)
+
+    def attribute(self, resource: Resource, name: str) -> Any:
+        if name == "Arn":
+            return resource.handle["Arn"]
+        return super().attribute(resource, name)
+
+
+class QueuePolicy(Provider):
+    """AWS::SQS::QueuePolicy."""
+
+    def check(self, properties: dict[str, Any], stack: Stack) -> list[str]:
+        known = {"PolicyDocument", "Queues"}
+        return _extraneous(properties, known) + _missing(properties, known)
+
+    def create(self, stack: Stack, logical_id: str, properties: dict[str, Any]) -> Any:
+        for queue in self._queues(stack, properties):
+            queue.policy = json.dumps(properties["PolicyDocument"])
+        return generated_name(stack, logical_id, 128), properties
+
+    def update(self, stack: Stack, resource: Resource, properties: dict[str, Any]) -> Any:
+        self.delete(stack, resource)
+        _, handle = self.create(stack, resource.logical_id, properties)
+        return resource.physical_id, handle
+
+    def delete(self, stack: Stack, resource: Resource) -> None:
+        for queue in self._queues(stack, resource.handle, strict=False):
+            queue.policy = None
+
+    def _queues(self, stack: Stack, properties: dict[str, Any], strict: bool = True) -> Any:
+        known = sqs_backends[stack.account][stack.region].queues
+        for url in properties["Queues"]:
+            name = url.rsplit("/", 1)[-1]
+            if name in known:
+                yield known[name]
+            elif strict:
+                raise not_found("AWS::SQS::Queue", url)
+
+
 # ------------------------------------------------------------------ moto
 
 
@@ -483,6 +729,40 @@ class MotoProvider(Provider):
         return made.physical_resource_id, made
 
 
+class Queue(MotoProvider):
+    """AWS::SQS::Queue with the properties that there are; moto takes any."""
+
+    create_only = frozenset({"FifoQueue", "QueueName"})
+    members = {
+        "ContentBasedDeduplication",
+        "DeduplicationScope",
+        "DelaySeconds",
+        "FifoQueue",
+        "FifoThroughputLimit",
+        "KmsDataKeyReusePeriodSeconds",
+        "KmsMasterKeyId",
+        "MaximumMessageSize",
+        "MessageRetentionPeriod",
+        "QueueName",
+        "ReceiveMessageWaitTimeSeconds",
+        "RedriveAllowPolicy",
+        "RedrivePolicy",
+        "SqsManagedSseEnabled",
+        "Tags",
+        "VisibilityTimeout",
+    }
+
+    def __init__(self, kind: str):
+        super().__init__(kind, SQSQueue)
+
+    def check(self, properties: dict[str, Any], stack: Stack) -> list[str]:
+        found = _extraneous(properties, self.members)
+        kept = properties.get("MessageRetentionPeriod", 60)
+        if not 60 <= int(kept) <= 1_209_600:
+            found.append(f"#/MessageRetentionPeriod: {kept} is not between 60 and 1209600")
+        return found
+
+
 # -------------------------------------------------------------- registry
 
 OWN = {
@@ -491,7 +771,13 @@ OWN = {
     "AWS::CloudWatch::Alarm": Alarm,
     "AWS::CloudWatch::AnomalyDetector": AnomalyDetector,
     "AWS::CloudWatch::Dashboard": Dashboard,
+    "AWS::Events::Rule": Rule,
+    "AWS::Logs::LogGroup": LogGroup,
+    "AWS::Logs::MetricFilter": MetricFilter,
+    "AWS::Logs::ResourcePolicy": LogResourcePolicy,
     "AWS::S3::BucketPolicy": BucketPolicy,
+    "AWS::SQS::Queue": Queue,
+    "AWS::SQS::QueuePolicy": QueuePolicy,
 }
 # The modules of moto whose types are let through. Nested stacks and custom
 # resources are not among them: moto's own engine would run them.

@@ -24,6 +24,7 @@ why, stands at the top of each module:
     cloudwatch.py      alarms, anomaly detectors, dashboards
     rules.py           what CloudWatch demands beyond its service model
     shapes.py          the checks against the service models
+    eventbridge.py     what rules deliver to log groups
     kms.py             the dates of aliases
     cases.py           what opening a case of AWS Support needs
     cbor.py            the protocol that the Go SDK speaks to CloudWatch
@@ -72,11 +73,13 @@ def application() -> Any:
     import cbor
     import cloudformation
     import cloudwatch
+    import eventbridge
     import journal
     import kms
 
     cases.install()
     cloudwatch.install()
+    eventbridge.install()
     kms.install()
     moto = DomainDispatcherApplication(create_backend_app)
     return journal.Journal(cbor.CborMiddleware(Router(cloudformation.application, moto)))

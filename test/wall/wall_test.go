@@ -42,7 +42,7 @@ var rooms = map[string]room{
 	"internal/naming":    {may: []string{"constructs/spec"}},
 	"config":             {may: []string{"constructs/spec", "internal/diag"}},
 	"internal/rules":     {may: []string{"config", "constructs/spec", "internal/inventory"}},
-	"internal/plan":      {may: []string{"config", "constructs/spec", "internal/diag", "internal/inventory", "internal/naming", "internal/rules"}},
+	"internal/plan":      {may: []string{"config", "constructs/spec", "internal/diag", "internal/inventory", "internal/naming", "internal/rules", "internal/sla"}},
 	"internal/places":    {may: []string{"internal/diag", "internal/naming", "internal/plan"}},
 	"internal/snapshot":  {may: []string{"constructs/spec", "internal/diag", "internal/inventory", "internal/plan"}},
 	"internal/coverage":  {may: []string{"config", "constructs/spec", "internal/inventory", "internal/plan", "internal/rules"}},
@@ -50,7 +50,7 @@ var rooms = map[string]room{
 	"internal/starter":   {may: []string{"config", "internal/inventory", "internal/plan", "internal/rules"}},
 	"internal/cli":       {may: []string{"config", "constructs/spec", "internal/coverage", "internal/diag", "internal/evidence", "internal/inventory", "internal/naming", "internal/places", "internal/plan", "internal/progress", "internal/report", "internal/rules", "internal/sla", "internal/slalog", "internal/snapshot", "internal/starter"}},
 	"internal/live":      {may: []string{"constructs/spec", "internal/evidence", "internal/inventory", "internal/places", "internal/progress", "internal/sla"}, sdk: true},
-	"constructs":         {may: []string{"constructs/spec", "internal/naming"}, jsii: true},
+	"constructs":         {may: []string{"constructs/spec", "internal/naming", "internal/sla"}, jsii: true},
 	"stacks":             {may: []string{"constructs", "constructs/spec"}, jsii: true},
 	".":                  {may: []string{"constructs/spec", "internal/cli", "internal/live", "internal/packed", "stacks"}, jsii: true, sdk: true},
 }

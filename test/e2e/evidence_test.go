@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A fault and a Health event come by EventBridge; what is kept of them is what a
+// report reads, and nothing that a claim does not need. The evidence outlives its
+// stack.
+func TestEvidenceIsKept(t *testing.T) {
+	w := newWorld(t, binary(t, "keywatch", "."))
+	rules, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on, off := filepath.Join(w.dir, "on.yaml"), w.config
+	const sla = "\nsla: {evidence: true, actions: {alarm: [\"arn:{partition}:sns:{region}:{account}:pager\"]}}\n"
+	if err := os.WriteFile(on, append(rules, sla...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.config = on
+	// The account has no trail, and it would be too late to find that out when KMS fails.
+	if out := w.cdk("deploy", "--all"); !strings.Contains(out, "no trail of "+account+" covers "+region) {
+		t.Errorf("nobody says that there is no trail:\n%s", out)
+	}
+
+	w.putEvent("aws.kms", "AWS API Call via CloudTrail", faultEvent)
+	w.putEvent("aws.kms", "AWS API Call via CloudTrail", strings.Replace(faultEvent, "KMSInternalException", "ThrottlingException", 1))
+	w.putEvent("aws.health", "AWS Health Event", healthEvent)
+	w.putEvent("aws.health", "AWS Health Event", strings.Replace(healthEvent, `"KMS"`, `"EC2"`, 1))
+	kept := w.evidence()
+	if len(kept) != 2 {
+		t.Fatalf("kept are %d events, want the fault and the Health event of KMS:\n%s", len(kept), strings.Join(kept, "\n"))
+	}
+	for _, secret := range []string{"secret", "alice", "192.0.2.7", "ASIA"} {
+		if text := strings.Join(kept, "\n"); strings.Contains(text, secret) {
+			t.Errorf("%q is kept:\n%s", secret, text)
+		}
+	}
+
+	file := filepath.Join(w.dir, "evidence.jsonl")
+	if err := os.WriteFile(file, []byte(strings.Join(kept, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.run(w.app, "sla", "report", "--month", "2026-10", "--account", account, "--region", region, "--cloudtrail", file, "--health", file, "--format", "json")
+	if err != nil {
+		t.Fatalf("sla report: %v\n%s", err, out)
+	}
+	var report struct {
+		Missing        []string `json:"missing"`
+		FailedRequests []struct {
+			Time, RequestID, Operation, ErrorCode, KeyARN, Source string
+		}
+		AffectedKeys []string `json:"affectedKeys"`
+		HealthEvents []struct{ ARN string }
+		Malformed    struct{ Count int }
+		Figure       struct{ Faults int } `json:"withoutContestable"`
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	key := fmt.Sprintf("arn:aws:kms:%s:%s:key/1234abcd-12ab-34cd-56ef-1234567890ab", region, account)
+	if len(report.FailedRequests) != 1 || report.Figure.Faults != 1 || report.Malformed.Count != 0 {
+		t.Fatalf("%s", out)
+	}
+	if r := report.FailedRequests[0]; r.Time != "2026-10-07T10:00:00Z" || r.RequestID != "11111111-2222-3333-4444-555555555555" || r.Operation != "Decrypt" ||
+		r.ErrorCode != "KMSInternalException" || r.KeyARN != key || r.Source != "EventBridge" {
+		t.Errorf("%+v", r)
+	}
+	if len(report.HealthEvents) != 1 || report.HealthEvents[0].ARN != "arn:aws:health:eu-west-1::event/KMS/AWS_KMS_OPERATIONAL_ISSUE/1" {
+		t.Errorf("%+v", report.HealthEvents)
+	}
+	// A rule for faults knows no denominator, and the report says so.
+	if !strings.Contains(strings.Join(report.Missing, "\n"), "only a rule for faults saw them") {
+		t.Errorf("missing: %q", report.Missing)
+	}
+
+	w.config = off
+	if out, err := w.run(w.app, "plan", "--config", w.config); err != nil || !strings.Contains(out, "stack demo-sla-evidence is of this deployment") || !strings.Contains(out, "but not the log group with the evidence") {
+		t.Errorf("the stack is left, and nobody says so: %v\n%s", err, out)
+	}
+	w.config = on
+	w.cdk("destroy", "demo-sla-evidence@*", "--force")
+	if _, there := w.read().Stacks["demo-sla-evidence"]; there {
+		t.Error("the stack is still there")
+	}
+	if got := w.evidence(); strings.Join(got, "\n") != strings.Join(kept, "\n") {
+		t.Errorf("without the stack %d events are left", len(got))
+	}
+}
+
+// A CloudTrail record in its real shape, with what nobody may keep.
+const faultEvent = `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","userName":"alice","accessKeyId":"ASIAEXAMPLE"},"eventTime":"2026-10-07T10:00:00Z",
+	"eventSource":"kms.amazonaws.com","eventName":"Decrypt","awsRegion":"` + region + `","sourceIPAddress":"192.0.2.7","userAgent":"secret-agent",
+	"errorCode":"KMSInternalException","errorMessage":"a secret","requestParameters":{"encryptionContext":{"tenant":"secret"}},"responseElements":null,
+	"requestID":"11111111-2222-3333-4444-555555555555","eventID":"66666666-7777-8888-9999-000000000000","readOnly":true,
+	"resources":[{"accountId":"` + account + `","type":"AWS::KMS::Key","ARN":"arn:aws:kms:` + region + `:` + account + `:key/1234abcd-12ab-34cd-56ef-1234567890ab"}],
+	"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"` + account + `","eventCategory":"Management"}`
+
+const healthEvent = `{"eventArn":"arn:aws:health:eu-west-1::event/KMS/AWS_KMS_OPERATIONAL_ISSUE/1","service":"KMS","eventTypeCode":"AWS_KMS_OPERATIONAL_ISSUE",
+	"eventTypeCategory":"issue","eventScopeCode":"PUBLIC","eventRegion":"` + region + `","communicationId":"1","startTime":"Wed, 7 Oct 2026 09:50:00 GMT",
+	"lastUpdatedTime":"Wed, 7 Oct 2026 10:40:00 GMT","statusCode":"open","eventDescription":[{"language":"en_US","latestDescription":"a secret"}],"affectedEntities":[{"entityValue":"secret"}]}`
+
+// putEvent injects an event. In AWS only services may use a source that begins
+// with "aws."; the local AWS has no services that fail.
+func (w *world) putEvent(source, kind, detail string) {
+	w.t.Helper()
+	at := time.Date(2026, 10, 7, 10, 0, 30, 0, time.UTC).Unix()
+	var out struct{ FailedEntryCount int }
+	w.call("events", "AWSEvents.PutEvents", map[string]any{"Entries": []any{map[string]any{"Source": source, "DetailType": kind, "Detail": detail, "Time": at}}}, &out)
+	if out.FailedEntryCount > 0 {
+		w.t.Fatalf("the event was refused: %s", detail)
+	}
+}
+
+// evidence is what the log group holds, as an export of it would: one event a line.
+func (w *world) evidence() []string {
+	w.t.Helper()
+	var out struct{ Events []struct{ Message string } }
+	w.call("logs", "Logs_20140328.FilterLogEvents", map[string]any{"logGroupName": "/aws/events/demo-sla-evidence"}, &out)
+	var lines []string
+	for _, e := range out.Events {
+		lines = append(lines, e.Message)
+	}
+	return lines
+}
+
+// call is a request by hand: the product needs no client of these services.
+func (w *world) call(service, target string, in, out any) {
+	w.t.Helper()
+	body, err := json.Marshal(in)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.server.URL(), strings.NewReader(string(body)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	req.Header.Set("X-Amz-Target", target)
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20261007/"+region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		w.t.Fatalf("%s: %s, %v\n%s", target, res.Status, err, answer)
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		w.t.Fatal(err)
+	}
+}
