@@ -32,7 +32,7 @@ func (w *World) teach(root *cobra.Command, o *options) {
 		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
 	}
 	for _, cmd := range root.Commands() {
-		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(formats), "verify": w.completeRules(o)} {
+		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(formats), "verify": w.completeRules(o), "usage": words(config.Usage.Values()), "spec": words(config.Spec.Values())} {
 			if cmd.Flags().Lookup(flag) != nil {
 				_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there
 			}
@@ -174,7 +174,8 @@ ARNs may hold {partition}, {region} and {account}, which are filled in for each.
 More: docs/config.md.`},
 	{"exit-status", "what the exit status says", `  0  fine
   1  problems in the config, or a gate failed: coverage found a key without its
-     alarms, snapshot --check a file that is not what is there now
+     alarms, snapshot --check a file that is not what is there now, explain an
+     error at which synth stops for a key, explain --verify another rule
   2  bad usage: a verb, flag or argument that does not exist, or is missing
   3  the environment failed: AWS, files, Node.js
 

@@ -96,6 +96,8 @@ func TestCompletion(t *testing.T) {
 		{"plan --format ", formats},
 		{"validate --format ", formats},
 		{"permissions ", policed},
+		{"explain --usage ", config.Usage.Values()},
+		{"explain --spec ", config.Spec.Values()},
 		{"completion ", shells},
 		{"plan -c keywatch:limits", []string{"keywatch:limits.alarms=", "keywatch:limits.monthlyUSD="}},
 	} {
