@@ -138,8 +138,8 @@ func Readable(s string) string {
 const (
 	maxDepth    = 32
 	maxRegex    = 1000
-	maxTagKey   = 128
-	maxTagValue = 256
+	MaxTagKey   = 128
+	MaxTagValue = 256
 )
 
 var conditionWords = func() []string {
@@ -318,9 +318,9 @@ func (d *decoder) tagKey(n *yaml.Node, where string) string {
 	switch {
 	case !ok:
 	case s == "":
-		d.fail(n, "tag-key", "%s is the empty text; a tag key has 1 to %d characters", where, maxTagKey)
-	case utf8.RuneCountInString(s) > maxTagKey:
-		d.fail(n, "tag-key", "%s has %d characters; a tag key has 1 to %d", where, utf8.RuneCountInString(s), maxTagKey)
+		d.fail(n, "tag-key", "%s is the empty text; a tag key has 1 to %d characters", where, MaxTagKey)
+	case utf8.RuneCountInString(s) > MaxTagKey:
+		d.fail(n, "tag-key", "%s has %d characters; a tag key has 1 to %d", where, utf8.RuneCountInString(s), MaxTagKey)
 	}
 	return s
 }
@@ -339,8 +339,8 @@ func (d *decoder) tagValue(n *yaml.Node, where string) (string, bool) {
 }
 
 func (d *decoder) possibleValue(n *yaml.Node, where, s string) bool {
-	if count := utf8.RuneCountInString(s); count > maxTagValue {
-		d.fail(n, "tag-value", "%s has %d characters; a tag value has at most %d, so this can never match", where, count, maxTagValue)
+	if count := utf8.RuneCountInString(s); count > MaxTagValue {
+		d.fail(n, "tag-value", "%s has %d characters; a tag value has at most %d, so this can never match", where, count, MaxTagValue)
 		return false
 	}
 	return true

@@ -27,6 +27,11 @@ var (
 	aliasNamePattern = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]{1,250}$`) // AliasName ("CreateAlias", KMS API Reference)
 )
 
+// IsAlias says whether a customer managed key can have the alias.
+func IsAlias(name string) bool {
+	return aliasNamePattern.MatchString(name) && !strings.HasPrefix(name, "alias/aws/")
+}
+
 const exceptionKeys = "a key ID, a key ARN, or an alias with alias/"
 
 // exceptions reads which keys are excepted. It comes after environments, which

@@ -13,7 +13,7 @@ import (
 // such as a stale snapshot.
 var FindingCodes = []string{
 	"band-tag", "exception-dangling", "exception-expired", "exception-expiring", "exception-repointed",
-	"matches-nothing", "missing-data", "no-actions", "no-match", "no-operation", "regex-glob", "tag-typo",
+	"matches-nothing", "missing-data", "never-seen", "no-actions", "no-match", "no-operation", "regex-glob", "tag-typo",
 	"unknown-spec", "unmatched", "unreachable", "unused",
 }
 

@@ -167,7 +167,7 @@ func TestMessageForm(t *testing.T) {
 func TestEachMessageNamesAPath(t *testing.T) {
 	t.Parallel()
 	pathless := []string{"not-yaml", "empty", "too-large"}
-	const path = `(the config|(version|name|environments|inventory|limits|detector|requireMatch|findings|defaults|rules|exceptions|dashboard)\b)`
+	const path = `(the config|(version|name|environments|inventory|limits|detector|requireMatch|findings|defaults|rules|exceptions|dashboard|sla)\b)`
 	named := regexp.MustCompile(`^` + path + `|(^unknown key ".*?" in|^"[^"]*" stands twice in|^a key of|^merge keys \(<<\) are not supported in|^every in) ` + path)
 	for _, file := range append(glob(t, "testdata/err/*.yaml"), glob(t, "testdata/ok/*.yaml")...) {
 		source := read(t, file)

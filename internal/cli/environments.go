@@ -128,13 +128,17 @@ func deeper(how depth, trace bool) depth {
 	return how
 }
 
+// ofAllTags are the findings for which the tags are read of all keys if they are to
+// fail; else they are given as far as tags are read.
+var ofAllTags = []string{"never-seen", "tag-typo", "unmatched"}
+
 // need is what to read for the rules.
 func (d depth) need(c *config.Config) inventory.Need {
 	need := rules.Need(c.Rules)
 	switch {
 	case d == traced: // an explanation shows what no rule asked for too
 		return inventory.Need{}
-	case d == allTags, c.Findings.Level("unmatched") == config.LevelFail, c.Findings.Level("tag-typo") == config.LevelFail:
+	case d == allTags, slices.ContainsFunc(ofAllTags, func(code string) bool { return c.Findings.Level(code) == config.LevelFail }):
 		need.Filters = nil
 	}
 	return need
@@ -197,8 +201,8 @@ func (w *World) plans(ctx context.Context, c *config.Config, s *settings, a aske
 	if err == nil && slices.Contains(blind, true) {
 		w.note("notice", "there are no AWS credentials, so nothing was compared with the deployed stacks: the guards look at the snapshot alone (%salways makes this an error, %snever is silent)", switchCompare, switchCompare)
 	}
-	if err == nil && len(s.only) == 0 {
-		dangling(out)
+	if err == nil {
+		together(out)
 	}
 	return out, err
 }
@@ -220,14 +224,27 @@ func late(ctx context.Context, c *config.Config, err error) error {
 	})
 }
 
-// dangling adds what only a whole run can tell to the first environment.
-func dangling(all []built) {
+// together adds what only all environments can tell to the first one of the run. Of
+// some of them it is a remark at most, whatever level the config sets: a rule may be
+// for keys of the others.
+func together(all []built) {
 	plans := make([]*plan.Plan, len(all))
 	for i, b := range all {
 		plans[i] = b.plan
 	}
-	first := plans[0]
-	first.Problems = append(first.Problems, first.Config.Findings.Apply(plan.Dangling(plans))...)
+	first, c := plans[0], plans[0].Config
+	found := plan.Together(plans)
+	whole := len(all) >= len(c.Environments)
+	if whole {
+		found = append(found, plan.Dangling(plans)...)
+	}
+	found = c.Findings.Apply(found)
+	for i := range found {
+		if !whole {
+			found[i].Severity = diag.Warning
+		}
+	}
+	first.Problems = append(first.Problems, found...)
 	first.Problems.Sort()
 }
 

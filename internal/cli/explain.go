@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ import (
 	"keywatch/internal/inventory"
 	"keywatch/internal/plan"
 	"keywatch/internal/report"
+	"keywatch/internal/rules"
 )
 
 // question is what explain is asked.
@@ -42,11 +44,19 @@ With --tags it answers for a key that does not exist yet, and reads nothing from
 AWS: --tags team=x,env=y, with \\ in front of a comma that belongs to a value.
 
 With --verify RULE it is an assertion for a pipeline: exit status 1 unless RULE
-decides every KEY, that is, makes an alarm for it or takes it with watch: false.`,
+decides every KEY, that is, makes an alarm for it, or says watch: false and leaves
+it without any.
+
+Exit status 1 also if synth would stop at an error on one of the keys, or at one
+that is about no key by itself, such as a limit. Errors on other keys alone are
+left to plan.`,
 		Example: "  keywatch explain alias/payments-db\n  keywatch explain 1234abcd-12ab-34cd-56ef-1234567890ab --format json\n  keywatch explain --tags team=payments --usage SIGN_VERIFY --spec RSA_2048\n  keywatch explain alias/payments-db --verify payments",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.keys = args
 			assume := cmd.Flags().Changed("tags")
+			if cmd.Flags().Changed("verify") && strings.TrimSpace(q.verify) == "" {
+				return fmt.Errorf("--verify %q names no rule, so it would assert nothing; give the name of the rule that is to decide the keys", q.verify)
+			}
 			if err := q.check(assume); err != nil {
 				return err
 			}
@@ -108,7 +118,9 @@ func (w *World) explainKeys(ctx context.Context, c *config.Config, s *settings, 
 	}
 	var reports []*coverage.Report
 	found := map[string]bool{}
-	for _, b := range all {
+	plans := make([]*plan.Plan, len(all))
+	for i, b := range all {
+		plans[i] = b.plan
 		picked := pick(coverage.Planned(b.plan), q.keys, found)
 		if len(picked.Keys) > 0 || len(all) == 1 {
 			reports = append(reports, picked)
@@ -117,25 +129,34 @@ func (w *World) explainKeys(ctx context.Context, c *config.Config, s *settings, 
 	if !w.allFound(all, q.keys, found) {
 		return errGate
 	}
-	for _, b := range all {
-		w.say(b.plan.Problems.Errors(), b.plan.Config)
-	}
-	return w.answer(q, reports)
+	return w.answer(q, plans, reports)
 }
 
-// answer prints explanations, and then says which of them are not as expected.
-func (w *World) answer(q *question, reports []*coverage.Report) error {
+// answer prints explanations, and then says which of them are not as expected. The
+// errors of the plans that stop a deployment of one of the keys are said first.
+func (w *World) answer(q *question, plans []*plan.Plan, reports []*coverage.Report) error {
 	var wrong []string
+	var stops diag.List
 	for _, r := range reports {
 		for i := range r.Keys {
-			if k := &r.Keys[i]; q.verify != "" {
-				ok := k.Verify(q.verify)
-				if k.Verified = &ok; !ok {
-					wrong = append(wrong, unexpected(k, q.verify))
-				}
+			k := &r.Keys[i]
+			errs := errorsOf(plans, k.ARN)
+			stops = append(stops, errs...)
+			if q.verify == "" {
+				continue
+			}
+			decides := k.Verify(q.verify)
+			ok := decides && len(errs) == 0
+			switch k.Verified = &ok; {
+			case !decides:
+				wrong = append(wrong, unexpected(r.Plan.Config, k, q.verify))
+			case !ok:
+				wrong = append(wrong, fmt.Sprintf("key %s: rule %q decides it, but synth would stop: %s [%s]", k.ARN, q.verify, errs[0].Message, errs[0].Code))
 			}
 		}
 	}
+	stops.Sort()
+	w.say(stops, plans[0].Config)
 	err := w.print(q.format, reports, report.Form{}, func(out io.Writer, r *coverage.Report) {
 		for i := range r.Keys {
 			if i > 0 {
@@ -144,7 +165,7 @@ func (w *World) answer(q *question, reports []*coverage.Report) error {
 			report.Explain(out, &r.Keys[i])
 		}
 	})
-	if err != nil || len(wrong) == 0 {
+	if err != nil || len(wrong)+len(stops) == 0 {
 		return err
 	}
 	for _, text := range wrong {
@@ -153,27 +174,47 @@ func (w *World) answer(q *question, reports []*coverage.Report) error {
 	return errGate
 }
 
-// unexpected says what decides a key instead of a rule, and why that one does not.
-func unexpected(k *coverage.Key, rule string) string {
-	got := fmt.Sprintf("%s (%s)", k.Status, k.Reason)
-	if len(k.Alarms) > 0 {
-		got = fmt.Sprintf("rule %q", k.Rule)
+// errorsOf are the errors at which a run of these plans stops for a key: one
+// environment with an error stops them all.
+func errorsOf(plans []*plan.Plan, arn string) diag.List {
+	var l diag.List
+	for _, p := range plans {
+		l = append(l, p.ErrorsOf(arn)...)
 	}
+	return l
+}
+
+// unexpected says what decides a key instead of a rule, and why that one does not.
+func unexpected(c *config.Config, k *coverage.Key, rule string) string {
+	got := report.Without(k.Status, k.Reason)
+	if len(k.Alarms) > 0 {
+		var by []string // those that make its alarms, and no other that matches
+		for _, a := range k.Alarms {
+			if name := fmt.Sprintf("rule %q", a.Rule); !slices.Contains(by, name) {
+				by = append(by, name)
+			}
+		}
+		got = "alarms by " + strings.Join(by, " and ")
+	}
+	off := slices.ContainsFunc(c.Rules, func(r config.Rule) bool { return r.Name == rule && !r.Watch })
 	why := fmt.Sprintf("rule %q is not asked, since an earlier one decides", rule)
 	for _, t := range k.Decision.Trace {
 		switch {
+		case t.Answer == rules.Unknown && t.Rule == rule:
+			why = fmt.Sprintf("rule %q hangs on what is unknown", rule)
+		case t.Answer == rules.Unknown:
+			why = fmt.Sprintf("rule %q is not asked, since the walk ended at rule %q, which hangs on what is unknown", rule, t.Rule)
 		case t.Rule != rule:
+		case t.Matched && off && len(k.Alarms) > 0:
+			why = fmt.Sprintf("rule %q says watch: false, after an earlier rule with continue: true made alarms", rule)
 		case t.Matched:
 			why = fmt.Sprintf("rule %q matches, and makes no alarm on it", rule)
 		default:
 			why = fmt.Sprintf("rule %q does not match", rule)
 		}
 	}
-	return fmt.Sprintf("key %s: expected rule %q, got %s: %s", k.ARN, rule, got, why)
+	return fmt.Sprintf("key %s: expected rule %q, got %s; %s", k.ARN, rule, got, why)
 }
-
-// placeholder stands for the ID of a key that does not exist yet.
-const placeholder = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
 
 // explainAssumed answers for a key that does not exist yet. It would be the same
 // in every environment but for its ARN, so that one answers for all.
@@ -211,8 +252,7 @@ func (w *World) explainAssumed(c *config.Config, s *settings, q *question) error
 	for i := range answer.Alarms {
 		answer.Alarms[i].Stack = ""
 	}
-	w.say(p.Problems, c)
-	return w.answer(q, []*coverage.Report{r})
+	return w.answer(q, []*plan.Plan{p}, []*coverage.Report{r})
 }
 
 // assumed is the key that the flags describe.
@@ -222,12 +262,15 @@ func (q *question) assumed() (*inventory.Key, error) {
 		return nil, err
 	}
 	k := &inventory.Key{
-		ID: placeholder, Tags: tags, Manager: "CUSTOMER", State: "Enabled", Origin: "AWS_KMS", Described: true,
+		ID: inventory.NoID, Tags: tags, Manager: "CUSTOMER", State: "Enabled", Origin: "AWS_KMS", Described: true,
 		Usage: q.usage, Spec: q.spec,
 	}
 	if q.alias != "" {
 		if name, ok := strings.CutPrefix(q.alias, "alias/"); !ok || name == "" || strings.HasPrefix(name, "aws/") {
 			return nil, fmt.Errorf("--alias %q is no alias that a key of yours can have; write alias/NAME", q.alias)
+		}
+		if !config.IsAlias(q.alias) {
+			return nil, fmt.Errorf("--alias %q is no alias that a key can have: it is alias/ and letters, digits, /, _ and -, at most 256 characters", q.alias)
 		}
 		k.Aliases = []inventory.Alias{{Name: q.alias}}
 	}
@@ -279,6 +322,10 @@ func parseTags(args []string) ([]inventory.Tag, error) {
 			switch {
 			case t.Key == "":
 				return fmt.Errorf("--tags: %q has no key; write KEY=VALUE", "="+t.Value)
+			case utf8.RuneCountInString(t.Key) > config.MaxTagKey:
+				return fmt.Errorf("--tags: the tag key %q has %d characters; at most %d are allowed", t.Key, utf8.RuneCountInString(t.Key), config.MaxTagKey)
+			case utf8.RuneCountInString(t.Value) > config.MaxTagValue:
+				return fmt.Errorf("--tags: the value of the tag %q has %d characters; at most %d are allowed", t.Key, utf8.RuneCountInString(t.Value), config.MaxTagValue)
 			case slices.ContainsFunc(out, func(o inventory.Tag) bool { return o.Key == t.Key }):
 				return fmt.Errorf("--tags gives the tag %q twice; a key has each tag once", t.Key)
 			}
@@ -349,9 +396,27 @@ func (w *World) allFound(all []built, args []string, found map[string]bool) bool
 	whole := true
 	for _, arg := range args {
 		if !found[arg] {
-			w.note("error", "no key of %s has the ID, ARN or alias %q; an alias begins with alias/", strings.Join(where, ", "), arg)
+			w.note("error", "no key of %s has the ID, ARN or alias %q%s; an alias begins with alias/", strings.Join(where, ", "), arg, nearAlias(all, arg))
 			whole = false
 		}
 	}
 	return whole
+}
+
+// nearAlias is ` (did you mean "alias/x"?)` for the alias that comes nearest, or "".
+// What all aliases begin with makes none of them near.
+func nearAlias(all []built, arg string) string {
+	var names []string
+	for _, b := range all {
+		for i := range b.plan.Keys {
+			for _, a := range b.plan.Keys[i].Aliases {
+				names = append(names, strings.TrimPrefix(a.Name, "alias/"))
+			}
+		}
+	}
+	near := diag.Nearest(strings.TrimPrefix(arg, "alias/"), names)
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", "alias/"+near)
 }

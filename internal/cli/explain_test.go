@@ -33,7 +33,8 @@ func TestDepthOfReading(t *testing.T) {
 		"synth, of these the other": {asNeeded, level(config.LevelFail, map[string]config.Level{
 			"tag-typo": config.LevelOff, "unmatched": config.LevelFail}), false},
 		"synth, strict but for these": {asNeeded, level(config.LevelFail, map[string]config.Level{
-			"tag-typo": config.LevelWarn, "unmatched": config.LevelOff}), true},
+			"tag-typo": config.LevelWarn, "unmatched": config.LevelOff, "never-seen": config.LevelWarn}), true},
+		"synth, of these the third": {asNeeded, level(config.LevelWarn, map[string]config.Level{"never-seen": config.LevelFail}), false},
 	} {
 		c.Findings = test.findings
 		need := test.how.need(c)
@@ -57,6 +58,7 @@ func TestParseTags(t *testing.T) {
 		{[]string{"a=b,c=", "d=e"}, []inventory.Tag{{Key: "a", Value: "b"}, {Key: "c"}, {Key: "d", Value: "e"}}},
 		{[]string{`a=b\,c\\`}, []inventory.Tag{{Key: "a", Value: `b,c\`}}},
 		{[]string{`a\=b=c=d`}, []inventory.Tag{{Key: "a=b", Value: "c=d"}}},
+		{[]string{strings.Repeat("é", 128) + "=" + strings.Repeat("v", 256)}, []inventory.Tag{{Key: strings.Repeat("é", 128), Value: strings.Repeat("v", 256)}}},
 		{[]string{"cost center= x ,ü=鍵"}, []inventory.Tag{{Key: "cost center", Value: " x "}, {Key: "ü", Value: "鍵"}}},
 	} {
 		got, err := parseTags(test.args)
@@ -64,7 +66,7 @@ func TestParseTags(t *testing.T) {
 			t.Errorf("%q: %+v, %v", test.args, got, err)
 		}
 	}
-	for _, wrong := range []string{"a", "a=b,", ",a=b", "a=b,,c=d", "=b", "a=1,a=1", `a=\`} {
+	for _, wrong := range []string{"a", "a=b,", ",a=b", "a=b,,c=d", "=b", "a=1,a=1", `a=\`, strings.Repeat("k", 129) + "=a", "a=" + strings.Repeat("é", 257)} {
 		if got, err := parseTags([]string{wrong}); err == nil {
 			t.Errorf("%q is taken for %+v", wrong, got)
 		}
@@ -104,6 +106,33 @@ func TestDanglingExceptionsNeedAWholeRun(t *testing.T) {
 		}
 		if n != test.want {
 			t.Errorf("%s: %d dangling exceptions, want %d", name, n, test.want)
+		}
+	}
+}
+
+// Some of the environments cannot fail a rule that may be for keys of the others.
+func TestRulesForOtherEnvironmentsDoNotFailAPart(t *testing.T) {
+	t.Parallel()
+	const everywhere = "findings: {all: fail, no-actions: off, unmatched: off}\n"
+	const part = "keywatch:env=111122223333/eu-west-1"
+	for name, test := range map[string]struct {
+		alias  string
+		args   []string
+		want   string // how the line begins
+		status int
+	}{
+		"a key of another": {"alias/cn-north-1", nil, "", ExitOK},
+		"not in this part": {"alias/cn-north-1", []string{"-c", part}, "warning: rule", ExitOK},
+		"nowhere":          {"alias/nobody", nil, "rule", ExitProblems},
+		"off":              {"alias/nobody", []string{"-c", part, "-c", "keywatch:findings.all=off"}, "", ExitOK},
+	} {
+		o := newOrganisation()
+		o.config = strings.Replace(threeEnvironments, "rules:\n", everywhere+"rules:\n  - {name: one, match: {alias: {equals: "+test.alias+"}}}\n", 1)
+		status := o.Run(t.Context(), append([]string{"plan"}, test.args...))
+		_, said, _ := strings.Cut(o.stderr.String(), "keywatch.yaml:8:5: ")
+		line, _, _ := strings.Cut(said, "\n")
+		if status != test.status || !strings.HasPrefix(line, test.want) || (line == "") != (test.want == "") || line != "" && !strings.HasSuffix(line, "[matches-nothing]") {
+			t.Errorf("%s: status %d, %q; want %d, %q\n%s", name, status, line, test.status, test.want, o.stderr.String())
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (w *World) teach(root *cobra.Command, o *options) {
 		if f := cmd.Flags().Lookup("format"); f != nil && f.DefValue != formats[0] {
 			said = []string{f.DefValue}
 		}
-		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(said), "verify": w.completeRules(o)} {
+		for flag, complete := range map[string]cobra.CompletionFunc{"format": words(said), "verify": w.completeRules(o), "usage": words(config.Usage.Values()), "spec": words(config.Spec.Values())} {
 			if cmd.Flags().Lookup(flag) != nil {
 				_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for a flag that is not there
 			}
@@ -239,8 +239,9 @@ ARNs may hold {partition}, {region} and {account}, which are filled in for each.
 More: docs/config.md.`},
 	{"exit-status", "what the exit status says", `  0  fine
   1  problems in the config, or a gate failed: coverage found a key without its
-     alarms, snapshot --check a file that is not what is there now, explain
-     --verify a key that another rule decides; or a finding whose level is fail
+     alarms, snapshot --check a file that is not what is there now, explain an
+     error at which synth stops for a key, explain --verify a key that another
+     rule decides; or a finding whose level is fail
   2  bad usage: a verb, flag or argument that does not exist, or is missing
   3  the environment failed: AWS, files, Node.js
 

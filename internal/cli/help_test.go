@@ -135,6 +135,8 @@ func TestCompletion(t *testing.T) {
 		{"permissions --format ", []string{"json"}},
 		{"init --format ", formats},
 		{"permissions ", policed},
+		{"explain --usage ", config.Usage.Values()},
+		{"explain --spec ", config.Spec.Values()},
 		{"completion ", shells},
 		{"plan -c keywatch:limits", []string{"keywatch:limits.alarms=", "keywatch:limits.monthlyUSD="}},
 	} {

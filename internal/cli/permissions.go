@@ -73,11 +73,10 @@ of AWS Support.`,
 			if !slices.Contains(policed, verb) {
 				return noPolicy(cmd.Root(), verb)
 			}
-			var from config.Inventory
-			var roles []string
+			c, roles := &config.Config{}, []string(nil)
 			if !strings.HasPrefix(verb, "sla ") { // which reads no config
 				var err error
-				if from, roles, err = w.reads(o); err != nil {
+				if c, roles, err = w.reads(o); err != nil {
 					return err
 				}
 			}
@@ -87,14 +86,17 @@ of AWS Support.`,
 				sid += strings.ToUpper(word[:1]) + word[1:]
 			}
 			needed, optional := w.Actions(verb)
-			if from.Source == config.Frozen {
+			if from := c.Inventory; from.Source == config.Frozen {
 				needed, optional = w.FrozenActions(verb, from.Compare != config.CompareNever)
+			}
+			if !c.SLA.Evidence { // whose trail is looked at
+				optional = slices.DeleteFunc(optional, func(a string) bool { return strings.HasPrefix(a, "cloudtrail:") })
 			}
 			p := policy{Version: "2012-10-17", Statement: []statement{}}
 			if len(needed) > 0 {
 				p.Statement = append(p.Statement, allow(sid, needed))
 			} else {
-				w.note("notice", "with inventory.source %s, %s calls nothing of AWS and needs no permission", from.Source, verb)
+				w.note("notice", "with inventory.source %s, %s calls nothing of AWS and needs no permission", c.Inventory.Source, verb)
 			}
 			if len(optional) > 0 {
 				p.Statement = append(p.Statement, allow(sid+"Optional", optional))
@@ -130,13 +132,12 @@ func noPolicy(root *cobra.Command, verb string) error {
 	return fmt.Errorf("there is no verb %q%s; allowed: %s", verb, diag.DidYouMean(verb, policed), allowed)
 }
 
-// reads says where the keys of the run come from, and the roles that its
-// environments are read with, sorted. Without a config only the context says
-// anything of either.
-func (w *World) reads(o *options) (from config.Inventory, roles []string, err error) {
+// reads is the config of the run, and the roles that its environments are read
+// with, sorted. Without a config only the context says anything.
+func (w *World) reads(o *options) (c *config.Config, roles []string, err error) {
 	s, err := w.settings(o)
 	if err != nil {
-		return from, nil, err
+		return nil, nil, err
 	}
 	if !config.Found(s.request) {
 		if s.request.Overrides["inventory.source"] == string(config.Frozen) {
@@ -144,17 +145,16 @@ func (w *World) reads(o *options) (from config.Inventory, roles []string, err er
 		}
 		c, problems := config.Parse("", []byte(plainConfig), s.request.Overrides)
 		if err := problems.Errors().Err(); err != nil {
-			return from, nil, w.refuse(&config.Config{}, err)
+			return nil, nil, w.refuse(&config.Config{}, err)
 		}
-		return c.Inventory, nil, nil
+		return c, nil, nil
 	}
-	c, s, err := w.load(o)
-	if err != nil {
-		return from, nil, err
+	if c, s, err = w.load(o); err != nil {
+		return nil, nil, err
 	}
 	spots, err := w.spots(c, s)
 	if err != nil {
-		return from, nil, err
+		return nil, nil, err
 	}
 	for _, sp := range spots {
 		if sp.role != "" {
@@ -162,5 +162,5 @@ func (w *World) reads(o *options) (from config.Inventory, roles []string, err er
 		}
 	}
 	slices.Sort(roles)
-	return c.Inventory, slices.Compact(roles), nil
+	return c, slices.Compact(roles), nil
 }

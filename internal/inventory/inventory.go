@@ -57,6 +57,10 @@ type Key struct {
 	Gone bool
 }
 
+// NoID stands for the ID of a key that does not exist yet. No key has it: x is no
+// digit of an ID.
+const NoID = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+
 // Tag is one tag of a key.
 type Tag struct{ Key, Value string }
 

@@ -110,6 +110,8 @@ func (k *Key) override(o BandOverride) {
 
 // refuse notes a tag that changes nothing; many keys may bear the like.
 func (b *builder) refuse(k *Key, r *config.Rule, value, why string) {
-	b.found(group{diag.Warning, r.BandTag.Pos, "band-tag", fmt.Sprintf("rule %q keeps its band, whatever the tag %s says of key ", r.Name, config.Readable(r.BandTag.Tag)), ": " + why},
-		fmt.Sprintf("%s, which has %q", k.ARN, value))
+	keeps := fmt.Sprintf("rule %q keeps its band, whatever the tag %s", r.Name, config.Readable(r.BandTag.Tag))
+	k.Notes = append(k.Notes, fmt.Sprintf("%s=%q says: %s", keeps, value, why))
+	b.found(group{diag.Warning, r.BandTag.Pos, "band-tag", keeps + " says of ", ": " + why + "; `keywatch explain KEY` says so of each key"},
+		k, fmt.Sprintf("key %s, which has %q", k.ARN, value))
 }

@@ -76,15 +76,16 @@ func keyOf(unit string) string {
 func (b *builder) checkHolders() {
 	known := b.there()
 	for i := range b.plan.Keys {
-		for _, u := range b.plan.Keys[i].Units {
+		k := &b.plan.Keys[i]
+		for _, u := range k.Units {
 			what := fmt.Sprintf("%s of key %s", strings.TrimPrefix(u.ID, keyOf(u.ID)+"/"), u.Key.ARN)
 			if stacks, twice := known.Twice[u.ID]; twice {
 				b.found(group{diag.Error, diag.Pos{}, "placed-twice", fmt.Sprintf("the stacks %s and %s both hold the alarms on ", stacks[0], stacks[1]),
-					"; let both drop them by a deploy with a rule that says watch: false for these keys, then deploy without it"}, what)
+					"; let both drop them by a deploy with a rule that says watch: false for these keys, then deploy without it"}, k, what)
 			}
 			if h, held := known.Elsewhere[u.ID]; held {
 				b.found(group{diag.Error, diag.Pos{}, "placed-elsewhere", fmt.Sprintf("stack %s of the keywatch deployment %q already holds alarms on ", h.Stack, h.Deployment),
-					fmt.Sprintf("; two deployments would share its anomaly detector, and either could delete it: let the rules of one of them leave these keys out (watch: false), or give up the deployment %q", h.Deployment)}, what)
+					fmt.Sprintf("; two deployments would share its anomaly detector, and either could delete it: let the rules of one of them leave these keys out (watch: false), or give up the deployment %q", h.Deployment)}, k, what)
 			}
 		}
 	}
@@ -137,6 +138,7 @@ func (b *builder) findRemovals() {
 		case k.Decision.Status == rules.Unreadable:
 			p.Problems.Add(diag.Pos{}, "unreadable-deployed",
 				"key %s has deployed alarms and can no longer be read: %s; they are not removed for that: find out who changed the key's policy or this identity's permissions, and let it read the key again", k.ARN, k.Decision.Reason)
+			b.about(k.ARN)
 		default:
 			p.Removals = append(p.Removals, Removal{KeyARN: k.ARN, Units: units, Reason: k.Decision.Reason})
 		}

@@ -17,6 +17,8 @@ import (
 // Exception is what became of one exception of the config here.
 type Exception struct {
 	*config.Exception
+	// Elsewhere: it is for another account or region.
+	Elsewhere bool
 	// Key is the one that it names; nil if there is none here.
 	Key *Key
 	// State and Note are empty without a key.
@@ -34,13 +36,16 @@ func (b *builder) findings() {
 	b.typos()
 }
 
-// exceptions lists those that are for this account and region, with their key.
+// exceptions lists those that are for this account and region, with their key; and
+// without environments in the config the others too, which nothing else mentions.
 func (b *builder) exceptions() {
 	p := b.plan
 	named := map[*config.Exception]*Exception{}
 	for i := range p.Config.Exceptions {
-		if e := &p.Config.Exceptions[i]; e.In(p.Inventory.Account, p.Inventory.Region) {
-			p.Exceptions = append(p.Exceptions, Exception{Exception: e})
+		e := &p.Config.Exceptions[i]
+		here := e.In(p.Inventory.Account, p.Inventory.Region)
+		if here || len(p.Config.Environments) == 0 { // else its own environment lists it
+			p.Exceptions = append(p.Exceptions, Exception{Exception: e, Elsewhere: !here})
 		}
 	}
 	for i := range p.Exceptions {
@@ -70,37 +75,16 @@ func (b *builder) remark(e *Exception) {
 	switch {
 	case e.State == rules.Expired:
 		p.Problems.Warn(e.Pos, "exception-expired", "the exception of %s %s; %s: drop the exception, or renew it with a new date", e.Exception.Key, e.Note, now)
+	case e.State == rules.Repointed && e.Written.After(p.Inventory.ReadAt):
+		p.Problems.Warn(e.Pos, "exception-repointed", "the exception of %s does not hold: %s; %s: set written to the date on which it was written; if it is newer than a snapshot, take the snapshot again", e.Exception.Key, e.Note, now)
 	case e.State == rules.Repointed:
 		p.Problems.Warn(e.Pos, "exception-repointed", "the exception of %s does not hold: %s; %s: if that key is meant, set written to a later time, better name it by its key ID", e.Exception.Key, e.Note, now)
 	case e.Expires.Sub(p.Inventory.ReadAt) <= soon:
 		p.Problems.Warn(e.Pos, "exception-expiring", "the exception of %s ends after %s, and from then on the rules decide on key %s again; ask its owner, %s, whether to renew it (%s)", e.Exception.Key, e.Until(), e.Key.ARN, e.Owner, e.Reason)
+	default:
+		return
 	}
-}
-
-// Dangling remarks on the exceptions that name no key in any environment. The
-// plans must be those of a whole run. One for an environment that none of them is
-// of is not judged: nobody has looked there.
-func Dangling(plans []*Plan) diag.List {
-	var l diag.List
-	looked, found := map[*config.Exception][]string{}, map[*config.Exception]bool{}
-	for _, p := range plans {
-		for _, e := range p.Exceptions {
-			looked[e.Exception] = append(looked[e.Exception], p.Inventory.Account+" in "+p.Inventory.Region)
-			found[e.Exception] = found[e.Exception] || e.Key != nil
-		}
-	}
-	for e, where := range looked {
-		if found[e] {
-			continue
-		}
-		at := where[0]
-		if len(where) > 1 {
-			at = fmt.Sprintf("any of %d environments", len(where))
-		}
-		l.Warn(e.Pos, "exception-dangling", "the exception of %s names no key of %s; it was for: %s (owner %s): correct it, or drop it", e.Key, at, e.Reason, e.Owner)
-	}
-	l.Sort()
-	return l
+	b.about(e.Key.ARN)
 }
 
 // mostGroups is how many groups of keys one finding names.
@@ -131,6 +115,11 @@ func (b *builder) unmatched() {
 	}
 	p.Problems.Warn(diag.Pos{}, "unmatched", "%s of %s in %s %s no rule: %s; write a rule that takes them, with watch: false if nobody is to watch them",
 		counted(len(keys), "key"), p.Inventory.Account, p.Inventory.Region, verb, groups)
+	arns := make([]string, len(keys))
+	for i, k := range keys {
+		arns[i] = k.ARN
+	}
+	b.about(arns...)
 }
 
 // grouped counts keys by the values of one tag: the one whose most frequent
@@ -204,13 +193,30 @@ func mostFrequent(of map[string]int) []string {
 
 // asked is what rules ask of one tag.
 type asked struct {
-	tag  string
-	pos  diag.Pos // of the first leaf
-	rule string
+	tag string
+	by  []asker // the first leaf of each rule that asks, in the order of the rules
 	// literal are the values of equals and in, plain the same as plain says them.
 	literal map[string]bool
 	plain   map[string]string
 	leaves  []*config.Condition
+}
+
+// asker is one rule that asks for a tag.
+type asker struct {
+	rule int
+	pos  diag.Pos
+}
+
+func (a *asked) askedBy(rule int) bool {
+	return slices.ContainsFunc(a.by, func(by asker) bool { return by.rule == rule })
+}
+
+// slip is a tag key on keys that looks like one that a rule asks for.
+type slip struct {
+	*asked
+	asker
+	// guessed says that it differs in a letter, and not only in case and the like.
+	guessed bool
 }
 
 // typos finds tags that look like those that rules ask for, so that a slip of
@@ -218,13 +224,13 @@ type asked struct {
 func (b *builder) typos() {
 	p := b.plan
 	wanted := asks(p.Config.Rules)
-	for seen, a := range b.misspelt(wanted) {
+	for seen, meant := range b.misspelt(wanted) {
 		for i := range p.Keys {
 			k := &p.Keys[i]
-			_, has := k.Tag(a.tag)
-			if _, slipped := k.Tag(seen); slipped && !has {
-				b.found(group{diag.Warning, a.pos, "tag-typo", fmt.Sprintf("the tag key %q, for %q, which rule %q asks for, stands on key ", seen, a.tag, a.rule),
-					", which lacks the right one; correct the tag, or let the rule ask for both"}, k.ARN)
+			_, has := k.Tag(meant.tag)
+			if _, slipped := k.Tag(seen); slipped && !has && !decidedBy(k, wanted[seen]) {
+				b.found(group{diag.Warning, meant.pos, "tag-typo", fmt.Sprintf("the tag key %q, for %q, which rule %q asks for, stands on key ", seen, meant.tag, p.Rules[meant.rule].Name),
+					", which lacks the right one; correct the tag or the rule, or let the rule ask for both"}, k, k.ARN)
 			}
 		}
 	}
@@ -237,26 +243,39 @@ func (b *builder) typos() {
 			}
 			meant, found := a.plain[plain(t.Value)]
 			if found && !slices.ContainsFunc(a.leaves, func(c *config.Condition) bool { return c.MatchTag(t.Value, true) }) {
-				b.found(group{diag.Warning, a.pos, "tag-typo", fmt.Sprintf("the tag %s has the value %q, for %q, which rule %q asks for, on key ", config.Readable(t.Key), t.Value, meant, a.rule),
-					"; values are compared with case and blanks: correct the tag, or let the rule ask for both"}, k.ARN)
+				b.found(group{diag.Warning, a.by[0].pos, "tag-typo", fmt.Sprintf("the tag %s has the value %q, for %q, which rule %q asks for, on key ", config.Readable(t.Key), t.Value, meant, p.Rules[a.by[0].rule].Name),
+					"; values are compared with case and blanks: correct the tag, or let the rule ask for both"}, k, k.ARN)
 			}
 		}
 	}
 }
 
+// decidedBy says whether one of the rules that decide a key asks for a tag as it is
+// spelled there; nil is a tag that no rule asks for.
+func decidedBy(k *Key, a *asked) bool {
+	return a != nil && slices.ContainsFunc(k.Decision.Rules, a.askedBy)
+}
+
 // asks are the tags that rules look at, by key.
 func asks(list []config.Rule) map[string]*asked {
 	out := map[string]*asked{}
+	ask := func(tag string, by asker) *asked {
+		a := out[tag]
+		if a == nil {
+			a = &asked{tag: tag, literal: map[string]bool{}, plain: map[string]string{}}
+			out[tag] = a
+		}
+		if !a.askedBy(by.rule) {
+			a.by = append(a.by, by)
+		}
+		return a
+	}
 	for i := range list {
-		eachLeaf(list[i].Match, func(c *config.Condition) {
+		eachLeaf(list[i].Match, false, func(c *config.Condition, _ bool) {
 			if c.Kind != config.Tag {
 				return
 			}
-			a := out[c.Tag]
-			if a == nil {
-				a = &asked{tag: c.Tag, pos: c.Pos, rule: list[i].Name, literal: map[string]bool{}, plain: map[string]string{}}
-				out[c.Tag] = a
-			}
+			a := ask(c.Tag, asker{i, c.Pos})
 			switch c.Test {
 			case config.Equals, config.In:
 				for _, v := range c.Values {
@@ -269,16 +288,20 @@ func asks(list []config.Rule) map[string]*asked {
 				a.leaves = append(a.leaves, c)
 			}
 		})
+		if t := list[i].BandTag; t != nil {
+			ask(t.Tag, asker{i, t.Pos})
+		}
 	}
 	return out
 }
 
-func eachLeaf(c *config.Condition, do func(*config.Condition)) {
+// eachLeaf says of each leaf, too, whether an odd number of "not" is around it.
+func eachLeaf(c *config.Condition, not bool, do func(leaf *config.Condition, not bool)) {
 	if len(c.Children) == 0 {
-		do(c)
+		do(c, not)
 	}
 	for _, child := range c.Children {
-		eachLeaf(child, do)
+		eachLeaf(child, not != (c.Kind == config.Not), do)
 	}
 }
 
@@ -286,40 +309,58 @@ func eachLeaf(c *config.Condition, do func(*config.Condition)) {
 func plain(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
 // misspelt says of tag keys on keys which one of the rules' they are meant to be.
-// One that only looks alike and stands beside the right one on any key is a tag of
-// its own.
-func (b *builder) misspelt(wanted map[string]*asked) map[string]*asked {
+// One that only looks alike is a tag of its own if a rule asks for it, or if it
+// stands beside the right one on any key.
+func (b *builder) misspelt(wanted map[string]*asked) map[string]slip {
 	names := slices.Sorted(maps.Keys(wanted))
-	out, done := map[string]*asked{}, map[string]bool{}
-	var guessed []string
+	out, done := map[string]slip{}, map[string]bool{}
 	for i := range b.plan.Keys {
 		for _, t := range b.plan.Keys[i].Tags {
-			if done[t.Key] {
-				continue
-			}
-			done[t.Key] = true
-			if wanted[t.Key] != nil {
-				continue
-			}
-			if at := slices.IndexFunc(names, func(name string) bool { return word(name) == word(t.Key) }); at >= 0 {
-				out[t.Key] = wanted[names[at]]
-			} else if at := slices.IndexFunc(names, func(name string) bool { return oneSlip(word(name), word(t.Key)) }); at >= 0 {
-				out[t.Key] = wanted[names[at]]
-				guessed = append(guessed, t.Key)
+			if !done[t.Key] {
+				done[t.Key] = true
+				if s, found := slipOf(t.Key, names, wanted); found {
+					out[t.Key] = s
+				}
 			}
 		}
 	}
-	for _, seen := range guessed {
-		for i := range b.plan.Keys {
-			k := &b.plan.Keys[i]
-			_, both := k.Tag(out[seen].tag)
-			if _, slipped := k.Tag(seen); slipped && both {
-				delete(out, seen)
-				break
-			}
+	for seen, s := range out {
+		if s.guessed && slices.ContainsFunc(b.plan.Keys, func(k Key) bool {
+			_, both := k.Tag(s.tag)
+			_, slipped := k.Tag(seen)
+			return slipped && both
+		}) {
+			delete(out, seen)
 		}
 	}
 	return out
+}
+
+// slipOf is what a tag key on a key is a slip of. A rule that asks for both
+// spellings means both; that another rule asks for the one on the key says nothing
+// of this rule.
+func slipOf(seen string, names []string, wanted map[string]*asked) (slip, bool) {
+	own := wanted[seen]
+	for _, name := range names {
+		if name == seen || word(name) != word(seen) {
+			continue
+		}
+		for _, by := range wanted[name].by {
+			if own == nil || !own.askedBy(by.rule) {
+				return slip{asked: wanted[name], asker: by}, true
+			}
+		}
+	}
+	if own != nil {
+		return slip{}, false
+	}
+	at := slices.IndexFunc(names, func(name string) bool {
+		return oneSlip(word(name), word(seen), shortest) || swapped(word(name), word(seen))
+	})
+	if at < 0 {
+		return slip{}, false
+	}
+	return slip{asked: wanted[names[at]], asker: wanted[names[at]].by[0], guessed: true}, true
 }
 
 // word is a tag key without case and what stands between words: Cost-Center and
@@ -333,18 +374,24 @@ func word(s string) string {
 	}, s)
 }
 
-// shortest is the shortest word of which one letter more or less is taken for a
-// slip: env is not end.
+// shortest is the shortest word of which one letter more, less or other is taken
+// for a slip: env is not end, though evn is env.
 const shortest = 4
 
+// swapped says whether two words of three letters differ by two neighbours that
+// changed places.
+func swapped(x, y string) bool {
+	return len(x) == len(y) && oneSlip(x, y, 3) && slices.Equal(slices.Sorted(slices.Values([]byte(x))), slices.Sorted(slices.Values([]byte(y))))
+}
+
 // oneSlip says whether two words differ by one letter, or by two neighbours that
-// changed places. Digits are no slip: team1 is not team2.
-func oneSlip(x, y string) bool {
+// changed places, and have so many letters. Digits are no slip: team1 is not team2.
+func oneSlip(x, y string, letters int) bool {
 	a, b := []rune(x), []rune(y)
 	if len(a) > len(b) {
 		a, b = b, a
 	}
-	if len(a) < shortest || len(b)-len(a) > 1 {
+	if len(a) < letters || len(b)-len(a) > 1 {
 		return false
 	}
 	i := 0

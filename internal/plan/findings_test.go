@@ -48,7 +48,7 @@ func TestTagsThatLookLikeThoseOfRules(t *testing.T) {
 	arn := func(n int) string { return arnPrefix + key(n).ID }
 	slip := func(seen, meant string, n int, more string) string {
 		at := map[string]string{"team": "4:19", "Cost-Center": "4:56", "env": "4:90"}[meant]
-		return fmt.Sprintf(`warning %s: the tag key %q, for %q, which rule "payments" asks for, stands on key %s%s, which lacks the right one; correct the tag, or let the rule ask for both`, at, seen, meant, arn(n), more)
+		return fmt.Sprintf(`warning %s: the tag key %q, for %q, which rule "payments" asks for, stands on key %s%s, which lacks the right one; correct the tag or the rule, or let the rule ask for both`, at, seen, meant, arn(n), more)
 	}
 	for _, c := range []struct {
 		tags string
@@ -63,6 +63,8 @@ func TestTagsThatLookLikeThoseOfRules(t *testing.T) {
 		{"CostCentres=1", ""}, // two slips
 		{"Env=prod", slip("Env", "env", 1, "")},
 		{"end=prod", ""}, // too short to guess
+		{"evn=prod", slip("evn", "env", 1, "")},
+		{"vne=prod", ""},
 		{"eam=a", ""},
 		{"team1=a", ""}, // a number is no slip
 		{"owner=a", ""},
@@ -82,6 +84,30 @@ func TestTagsThatLookLikeThoseOfRules(t *testing.T) {
 	expect(t, findings(t, key(1, tags("Team=a", "team=b")), key(2, tags("Team=a")), key(3, tags("Team=a"))).Problems, "tag-typo", slip("Team", "team", 2, " (and on 1 more)"))
 	expect(t, findings(t, key(1, tags("teams=a", "team=b")), key(2, tags("teams=a"))).Problems, "tag-typo")
 	expect(t, findings(t, key(1, func(k *inventory.Key) { k.TagsOmitted = true })).Problems, "tag-typo")
+}
+
+// That another rule asks for the spelling on the key says nothing of this rule,
+// unless that one decides the key; a rule that asks for both means both.
+func TestASpellingThatAnotherRuleAsksFor(t *testing.T) {
+	t.Parallel()
+	c := load(t, `version: 1
+rules:
+  - {name: nonprod, match: {not: {tag: Env, equals: prod}}, watch: false}
+  - {name: rest, match: {tag: env, exists: true}, bandTag: {tag: kw-band}}
+`)
+	text := func(seen, meant, rule, at string, n int) string {
+		return fmt.Sprintf("warning %s: the tag key %q, for %q, which rule %q asks for, stands on key %s, which lacks the right one; correct the tag or the rule, or let the rule ask for both", at, seen, meant, rule, arnPrefix+key(n).ID)
+	}
+	p := plan.Build(c, account(key(1, tags("env=prod"))), plan.Options{})
+	expect(t, p.Problems, "tag-typo", text("env", "Env", "nonprod", "3:34", 1))
+	p = plan.Build(c, account(key(1, tags("Env=dev"))), plan.Options{}) // decided by the rule that asks so
+	expect(t, p.Problems, "tag-typo")
+	p = plan.Build(c, account(key(1, tags("Env=prod", "env=x", "kw-bnad=1"))), plan.Options{})
+	expect(t, p.Problems, "tag-typo", text("kw-bnad", "kw-band", "rest", "4:60", 1))
+	both := load(t, "version: 1\nrules: [{name: a, match: {any: [{tag: env, equals: x}, {tag: Env, equals: x}]}}]\n")
+	expect(t, plan.Build(both, account(key(1, tags("Env=y")), key(2, tags("env=y"))), plan.Options{}).Problems, "tag-typo")
+	other := load(t, "version: 1\nrules: [{name: a, match: {any: [{tag: team, equals: x}, {tag: teams, equals: x}]}}]\n")
+	expect(t, plan.Build(other, account(key(1, tags("teams=y"))), plan.Options{}).Problems, "tag-typo")
 }
 
 // A value that some rule asks for as it stands is no slip of another one's.
@@ -160,7 +186,36 @@ func TestExceptionsAreRemarkedOn(t *testing.T) {
 		t.Errorf("%+v, %+v", p.Totals, p.Exceptions)
 	}
 	// A rule whose only keys are excepted does match.
-	expect(t, plan.Build(excepting(t, byID), at([]inventory.Key{key(1)}, end.AddDate(-1, 0, 0)), plan.Options{}).Problems, "matches-nothing")
+	excepted := plan.Build(excepting(t, byID), at([]inventory.Key{key(1)}, end.AddDate(-1, 0, 0)), plan.Options{})
+	expect(t, plan.Together([]*plan.Plan{excepted}), "matches-nothing")
+}
+
+func TestAnExceptionWrittenInTheFuture(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	legacy := key(1, func(k *inventory.Key) {
+		k.Aliases = []inventory.Alias{{Name: "alias/legacy", Created: now.AddDate(-1, 0, 0), Updated: now.AddDate(0, 0, -1)}}
+	})
+	p := plan.Build(excepting(t, config.Exception{Key: "alias/legacy", Written: now.AddDate(0, 1, 0)}), at([]inventory.Key{legacy}, now), plan.Options{})
+	expect(t, p.Problems, "exception-repointed",
+		"warning 10:1: the exception of alias/legacy does not hold: written is 2026-12-23T00:00:00Z, in the future of when the keys were read, 2026-11-23T00:00:00Z, so that nobody can say which key was meant; key "+arnPrefix+key(1).ID+" is now watched by rule all: set written to the date on which it was written; if it is newer than a snapshot, take the snapshot again")
+	if len(p.Keys[0].Units) != 1 {
+		t.Errorf("the key has %d units, want its alarm", len(p.Keys[0].Units))
+	}
+}
+
+// Only a config without environments leaves an exception for elsewhere unmentioned.
+func TestExceptionsForElsewhereAreListed(t *testing.T) {
+	t.Parallel()
+	c := excepting(t, config.Exception{Key: key(1).ID}, config.Exception{Key: key(9).ID, Account: "444455556666", Region: "eu-west-1"})
+	p := plan.Build(c, account(key(1)), plan.Options{})
+	if len(p.Exceptions) != 2 || p.Exceptions[0].Elsewhere || !p.Exceptions[1].Elsewhere || p.Exceptions[1].Key != nil {
+		t.Errorf("%+v, want the second as one for elsewhere", p.Exceptions)
+	}
+	c.Environments = []config.Environment{{Account: "111122223333", Region: "eu-west-1"}, {Account: "444455556666", Region: "eu-west-1"}}
+	if p := plan.Build(c, account(key(1)), plan.Options{}); len(p.Exceptions) != 1 {
+		t.Errorf("%+v, want the one that is for here", p.Exceptions)
+	}
 }
 
 func TestExceptionsThatNameNoKeyAnywhere(t *testing.T) {

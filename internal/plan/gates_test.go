@@ -169,7 +169,7 @@ func TestNoKeyIsWatched(t *testing.T) {
 	const file = "version: 1\nrules: [{name: pay, match: {tag: team, equals: pay}}]\n"
 	p := plan.Build(load(t, file), account(key(1)), plan.Options{})
 	expect(t, p.Problems, "no-match", "warning "+none+"; the stacks hold no alarms")
-	expect(t, p.Problems, "matches-nothing", `warning 2:9: rule "pay" matches no key of 111122223333 in eu-west-1 that an earlier rule has not taken; `+"`keywatch explain KEY` shows what each rule sees of a key")
+	expect(t, plan.Together([]*plan.Plan{p}), "matches-nothing", `warning 2:9: rule "pay" matches no key of 111122223333 in eu-west-1 that an earlier rule has not taken; `+"`keywatch explain KEY` shows what each rule sees of a key")
 	if err := p.Problems.Err(); err != nil {
 		t.Errorf("an account without a watched key is an error: %v", err)
 	}
@@ -177,14 +177,14 @@ func TestNoKeyIsWatched(t *testing.T) {
 	expect(t, p.Problems, "no-match", "error "+none+", and requireMatch is true")
 	p = plan.Build(load(t, "requireMatch: true\n"+everyKey), account(key(1)), plan.Options{})
 	expect(t, p.Problems, "no-match")
-	expect(t, p.Problems, "matches-nothing")
+	expect(t, plan.Together([]*plan.Plan{p}), "matches-nothing")
 }
 
 // An account without keys is one line, and not one more for each rule.
 func TestAnAccountWithoutKeys(t *testing.T) {
 	p := plan.Build(load(t, "version: 1\nrules: [{name: pay, match: {tag: team, equals: pay}}, {name: all, match: every}]\n"), account(), plan.Options{})
 	expect(t, p.Problems, "no-match", "warning no key of 111122223333 in eu-west-1 is watched: it has no keys; the stacks hold no alarms")
-	expect(t, p.Problems, "matches-nothing")
+	expect(t, plan.Together([]*plan.Plan{p}), "matches-nothing")
 }
 
 // A key spec that keywatch does not know is a gap in what it watches: that is
@@ -199,18 +199,18 @@ func TestKeysOfAnUnknownSpec(t *testing.T) {
 		text+`00000001-12ab-34cd-56ef-123400000001 (and on 1 more): keywatch does not know what a key of usage "ENCRYPT_DECRYPT" with spec "ML_KEM_768" can do; use a newer keywatch, or say watch: false for such keys`,
 		text+`00000003-12ab-34cd-56ef-123400000003: keywatch does not know what a key of usage "SEAL" with spec "X" can do; use a newer keywatch, or say watch: false for such keys`)
 	expect(t, p.Problems, "no-match", "warning no key of 111122223333 in eu-west-1 is watched: of 4 keys, 3 match a rule that watches, and none can have alarms or be read; the stacks hold no alarms")
-	expect(t, p.Problems, "matches-nothing",
+	expect(t, plan.Together([]*plan.Plan{p}), "matches-nothing",
 		`warning 2:9: rule "pay" matches 3 keys of 111122223333 in eu-west-1, but none that can have alarms; the first is `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001: keywatch does not know the operations of key usage "ENCRYPT_DECRYPT" with key spec "ML_KEM_768"`,
 		`warning 2:55: rule "rest" matches no key of 111122223333 in eu-west-1 that an earlier rule has not taken; `+"`keywatch explain KEY` shows what each rule sees of a key")
 	// An unreadable key is a problem of its own.
 	p = plan.Build(load(t, everyKey), account(key(1, unreadable("kms:DescribeKey: AccessDeniedException"))), plan.Options{})
-	expect(t, p.Problems, "matches-nothing")
+	expect(t, plan.Together([]*plan.Plan{p}), "matches-nothing")
 }
 
 // What a rule behind "every" matches is no news: that it is never asked was said.
 func TestRulesThatAreNeverAsked(t *testing.T) {
 	p := plan.Build(load(t, "version: 1\nrules: [{name: all, match: every}, {name: pay, match: {tag: team, equals: pay}}]\n"), account(key(1)), plan.Options{})
-	expect(t, p.Problems, "matches-nothing")
+	expect(t, plan.Together([]*plan.Plan{p}), "matches-nothing")
 }
 
 // What comes from AWS or a snapshot cannot write to a terminal.

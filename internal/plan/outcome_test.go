@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,7 +169,12 @@ rules:
 		}
 		var want []string
 		if test.problem != "" {
-			want = []string{refused + test.problem}
+			want = []string{refused + test.problem + "; `keywatch explain KEY` says so of each key"}
+			// The key says it of itself, for explain.
+			noted := fmt.Sprintf("rule \"pay\" keeps its band, whatever the tag \"own band\"=%s says: ", strings.SplitN(test.problem, ": ", 2)[0])
+			if notes := p.Keys[0].Notes; len(notes) != 1 || notes[0] != noted+strings.SplitN(test.problem, ": ", 2)[1] {
+				t.Errorf("%s: notes %q, want %q and why", name, notes, noted)
+			}
 		}
 		expect(t, p.Problems, "band-tag", want...)
 	}
@@ -178,7 +184,12 @@ rules:
 func TestBandTagsThatAreRefusedTogether(t *testing.T) {
 	c := load(t, "version: 1\nrules:\n  - {name: pay, match: every, bandTag: {tag: band}}\n")
 	p := plan.Build(c, account(ofN(4, tags("band=wide"))...), plan.Options{})
-	expect(t, p.Problems, "band-tag", `warning 3:40: rule "pay" keeps its band, whatever the tag band says of key `+arnPrefix+`00000001-12ab-34cd-56ef-123400000001, which has "wide" (and on 3 more): it is no decimal number above 0 and up to 100, such as 1.5`)
+	var first []string
+	for i := range 3 {
+		first = append(first, "key "+p.Keys[i].ARN+`, which has "wide"`)
+	}
+	three := strings.Join(first, ", ")
+	expect(t, p.Problems, "band-tag", `warning 3:40: rule "pay" keeps its band, whatever the tag band says of `+three+` (and on 1 more): it is no decimal number above 0 and up to 100, such as 1.5; `+"`keywatch explain KEY` says so of each key")
 }
 
 // The levels of the config are those of the plan's remarks, and an error stays one.
@@ -189,7 +200,9 @@ func TestLevelsOfFindings(t *testing.T) {
 	}
 	codes := func(p *plan.Plan) string {
 		var out []string
-		for _, x := range p.Problems {
+		all := slices.Concat(p.Problems, p.Config.Findings.Apply(plan.Together([]*plan.Plan{p})))
+		all.Sort()
+		for _, x := range all {
 			out = append(out, x.Severity.String()+" "+x.Code)
 		}
 		return strings.Join(out, ", ")

@@ -53,7 +53,8 @@ type Plan struct {
 	// Rules has an entry for every rule of the config, in its order.
 	Rules  []RuleTotal
 	Totals Totals
-	// Exceptions are those of the config that are for this account and region.
+	// Exceptions are those of the config that are for this account and region, and
+	// those for elsewhere if the config does not say which environments there are.
 	Exceptions []Exception
 	// Removals are the keys whose deployed alarms all go, Renames the deployed
 	// alarms that get another name, and Losses those that go. All are sorted.
@@ -68,6 +69,19 @@ type Plan struct {
 	Compared bool
 	// Problems are errors that forbid a deployment, and warnings. Sorted.
 	Problems diag.List
+	// about are the ARNs of the keys that a problem is about; it has no entry for
+	// one that is about no key by itself, such as a limit. Whatever its level, a
+	// problem stands there as an error.
+	about map[diag.Problem][]string
+}
+
+// ErrorsOf are the errors at which synth stops for a key: all but those that are
+// about other keys alone.
+func (p *Plan) ErrorsOf(arn string) diag.List {
+	return slices.DeleteFunc(p.Problems.Errors(), func(e diag.Problem) bool {
+		keys, others := p.about[e]
+		return others && !slices.Contains(keys, arn)
+	})
 }
 
 // Key is what becomes of one key.
@@ -77,7 +91,8 @@ type Key struct {
 	// Rule names the rules of the decision, joined by ", ".
 	Rule  string
 	Units []PlacedUnit
-	// Notes are operations that a rule names and the key cannot do.
+	// Notes are what a rule names and the key does not get: operations that it
+	// cannot do, and a band that its tag asks for.
 	Notes []string
 	// Bands are the bands that a tag of the key changes.
 	Bands []BandOverride
@@ -158,6 +173,7 @@ func Build(c *config.Config, inv *inventory.Inventory, o Options) *Plan {
 		plan: &Plan{
 			Config: c, Inventory: inv,
 			Keys:       make([]Key, len(inv.Keys)),
+			about:      map[diag.Problem][]string{},
 			Deployment: spec.Deployment{Name: c.Name, Account: inv.Account, Region: inv.Region, Partition: inv.Partition},
 		},
 	}
@@ -197,17 +213,40 @@ type group struct {
 }
 
 type members struct {
-	first string
+	first []string
 	more  int
+	keys  []string // the ARNs of all
 }
 
-// found notes one more member of a group.
-func (b *builder) found(g group, member string) {
-	if m := b.groups[g]; m != nil {
-		m.more++
-		return
+// named is how many members a group's message names. The tags of keys are mended
+// key by key.
+func (g group) named() int {
+	if g.code == "band-tag" {
+		return 3
 	}
-	b.groups[g] = &members{first: member}
+	return 1
+}
+
+// found notes one more member of a group, and the key that it is about.
+func (b *builder) found(g group, k *Key, member string) {
+	m := b.groups[g]
+	if m == nil {
+		m = &members{}
+		b.groups[g] = m
+	}
+	if len(m.first) < g.named() {
+		m.first = append(m.first, member)
+	} else {
+		m.more++
+	}
+	m.keys = append(m.keys, k.ARN)
+}
+
+// about says which keys the problem is about that was added last.
+func (b *builder) about(arns ...string) {
+	last := b.plan.Problems[len(b.plan.Problems)-1]
+	last.Severity = diag.Error
+	b.plan.about[last] = append(b.plan.about[last], arns...)
 }
 
 // report turns the groups into problems; their order comes from the sort.
@@ -221,7 +260,8 @@ func (b *builder) report() {
 		if g.severity == diag.Warning {
 			add = b.plan.Problems.Warn
 		}
-		add(g.pos, g.code, "%s", g.before+m.first+more+g.after)
+		add(g.pos, g.code, "%s", g.before+strings.Join(m.first, ", ")+more+g.after)
+		b.about(m.keys...)
 	}
 }
 
@@ -280,7 +320,7 @@ func (b *builder) without(k *Key) {
 	}
 	if k.Decision.UnknownSpec && len(k.Decision.Matched) > 0 {
 		b.found(group{diag.Warning, diag.Pos{}, "unknown-spec", "no alarms, though a rule wants them, on key ",
-			fmt.Sprintf(": keywatch does not know what a key of usage %q with spec %q can do; use a newer keywatch, or say watch: false for such keys", k.Usage, k.Spec)}, k.ARN)
+			fmt.Sprintf(": keywatch does not know what a key of usage %q with spec %q can do; use a newer keywatch, or say watch: false for such keys", k.Usage, k.Spec)}, k, k.ARN)
 	}
 }
 
@@ -303,7 +343,7 @@ func (b *builder) watch(k *Key) {
 				why = "can do only operations for which its perOperation is off"
 			}
 			b.found(group{diag.Warning, b.plan.Config.Rules[r].Pos, "no-operation", fmt.Sprintf("rule %q makes no alarm on key ", b.plan.Rules[r].Name),
-				fmt.Sprintf(": a key of %s, %s %s", k.Usage, k.Spec, why)}, k.ARN)
+				fmt.Sprintf(": a key of %s, %s %s", k.Usage, k.Spec, why)}, k, k.ARN)
 		}
 		for _, u := range made {
 			b.own(r, u, owners)
@@ -347,7 +387,7 @@ func (b *builder) clash(first, second int, a spec.Alarm, k *Key) {
 	p := b.plan
 	b.found(group{diag.Error, p.Config.Rules[second].Pos, "duplicate-alarm",
 		fmt.Sprintf("rules[%d]: rules %q and %q both make the %s alarm %q on ", second, p.Rules[first].Name, p.Rules[second].Name, a.Kind.Word(), a.AlarmID),
-		"; give one of them another id, or drop continue: true"}, spec.JoinOperations(a.Operations, "+")+" of key "+k.ARN)
+		"; give one of them another id, or drop continue: true"}, k, spec.JoinOperations(a.Operations, "+")+" of key "+k.ARN)
 }
 
 // watchOf is what a rule wants for a key, without what the key cannot do.
@@ -381,7 +421,7 @@ func (b *builder) watchOf(k *Key, rule int) spec.Watch {
 		case len(t.Operations) == 0:
 		case slices.ContainsFunc(w.Thresholds, func(o spec.Threshold) bool { return o.ID == t.ID && slices.Equal(o.Operations, t.Operations) }):
 			b.found(group{diag.Error, t.Pos, "duplicate-alarm", fmt.Sprintf("rules[%d]: rule %q makes two static alarms %q on ", rule, r.Name, t.ID),
-				fmt.Sprintf(": that is what a key of %s, %s can do of both lists of operations; give one of them another id", k.Usage, k.Spec)}, spec.JoinOperations(t.Operations, "+")+" of key "+k.ARN)
+				fmt.Sprintf(": that is what a key of %s, %s can do of both lists of operations; give one of them another id", k.Usage, k.Spec)}, k, spec.JoinOperations(t.Operations, "+")+" of key "+k.ARN)
 		default:
 			w.Thresholds = append(w.Thresholds, t.Threshold)
 		}
@@ -542,6 +582,7 @@ func (b *builder) checkNames() {
 			for _, a := range u.Alarms {
 				if other, taken := owner[a.Name]; taken {
 					p.Problems.Add(diag.Pos{}, "name-clash", "keys %s and %s both need the alarm name %q; give one of the keys another alias", other, u.Key.ARN, a.Name)
+					b.about(other, u.Key.ARN)
 				}
 				owner[a.Name] = u.Key.ARN
 			}
@@ -562,6 +603,7 @@ func (b *builder) checkGates() {
 		k := &p.Keys[i]
 		if k.Gone {
 			p.Problems.Warn(diag.Pos{}, "gone", "key %s was listed, and a moment later KMS did not know it; it was deleted meanwhile, or is so new that not all of KMS has it: run again to be sure", k.ARN)
+			b.about(k.ARN)
 		}
 		if k.Decision.Status != rules.Unreadable || b.deployed[k.ID] > 0 { // the latter: see compare
 			continue
@@ -572,28 +614,14 @@ func (b *builder) checkGates() {
 		} else {
 			p.Problems.Warn(diag.Pos{}, "unreadable", format, k.ARN, k.Decision.Reason)
 		}
+		b.about(k.ARN)
 	}
-	b.checkMatches()
+	b.checkWatched()
 }
 
-// checkMatches remarks on rules that no key has alarms by, and on an account of
-// which no key is watched; when it has no keys, only on that.
-func (b *builder) checkMatches() {
+// checkWatched remarks on an account of which no key is watched.
+func (b *builder) checkWatched() {
 	p := b.plan
-	for i, r := range p.Rules {
-		rule := &p.Config.Rules[i]
-		switch {
-		case p.Totals.Keys == 0 || r.Keys > 0:
-		case r.without == 0:
-			p.Problems.Warn(rule.Pos, "matches-nothing", "rule %q matches no key of %s in %s that an earlier rule has not taken; `keywatch explain KEY` shows what each rule sees of a key", r.Name, p.Inventory.Account, p.Inventory.Region)
-		case r.ineligible != nil:
-			p.Problems.Warn(rule.Pos, "matches-nothing", "rule %q matches %s of %s in %s, but none that can have alarms; the first is %s: %s",
-				r.Name, counted(r.without, "key"), p.Inventory.Account, p.Inventory.Region, r.ineligible.ARN, r.ineligible.Decision.Reason)
-		}
-		if rule.TakesAll() {
-			break // that the others are never asked was said when the config was read
-		}
-	}
 	if p.Totals.Watched > 0 {
 		return
 	}

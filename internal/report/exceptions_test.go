@@ -49,13 +49,13 @@ func TestPlanListsExceptions(t *testing.T) {
 	var b bytes.Buffer
 	Plan(&b, excepting(t))
 	_, got, _ := strings.Cut(b.String(), "Keys without alarms:\n")
-	want := `    1  excepted: excepted until 2027-01-31: retired in Q1 (owner data-platform)
+	want := `    1  excepted until 2027-01-31: retired in Q1 (owner data-platform)
 
 Exceptions:
   00000001-12ab-34cd-56ef-1234567890ab: excepted until 2027-01-31: retired in Q1
       (owner data-platform)
 
-Exceptions that do not hold:
+Exceptions that do not hold here:
   alias/legacy: key 00000002-12ab-34cd-56ef-1234567890ab, alias/legacy was last
       pointed to a key at 2026-11-01T00:00:00Z, and the exception was written at
       2026-02-01T00:00:00Z
@@ -63,6 +63,7 @@ Exceptions that do not hold:
       key 00000003-12ab-34cd-56ef-1234567890ab, expired at the end of
       2026-01-31; it said: a test (owner qa)
   alias/nobody: no such key here; until 2027-01-31: a slip (owner ops)
+  alias/elsewhere: for 444455556666/eu-west-1; until 2027-01-31: x (owner y)
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -76,7 +77,7 @@ func TestExplainShowsExceptions(t *testing.T) {
 	for _, want := range []string{
 		"\nexception 00000001-12ab-34cd-56ef-1234567890ab\n  yes  excepted until 2027-01-31: retired in Q1 (owner data-platform)\n",
 		"\nWithout the exception the rules would say:\n\nrule all: yes: ",
-		"\nno alarms, excepted: excepted until 2027-01-31: retired in Q1 (owner\n  data-platform)\n",
+		"\nno alarms, excepted until 2027-01-31: retired in Q1 (owner data-platform)\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
@@ -125,6 +126,7 @@ func TestJSONOfExceptions(t *testing.T) {
 	if diff := cmp.Diff([]string{
 		"00000001" + id + " holds 2027-01-31", "alias/legacy repointed 2027-01-31",
 		"arn:aws:kms:eu-west-1:111122223333:key/00000003" + id + " expired 2026-01-31", "alias/nobody no-key 2027-01-31",
+		"alias/elsewhere elsewhere 2027-01-31",
 	}, states); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -21,7 +21,7 @@ type document struct {
 	Problems      []string    `json:"problems"`
 }
 
-// exception is one of the config that is for this account and region.
+// exception is one of the config; see plan.Plan.
 type exception struct {
 	Exception string               `json:"exception"`
 	KeyARN    string               `json:"keyArn"`
@@ -159,8 +159,11 @@ func documentOf(r *coverage.Report, f Form) document {
 
 func jsonException(e *plan.Exception) exception {
 	out := exception{Exception: e.Exception.Key, State: noKey, Reason: e.Reason, Owner: e.Owner, Until: e.Until()}
-	if e.Key != nil {
+	switch {
+	case e.Key != nil:
 		out.KeyARN, out.State = e.Key.ARN, e.State
+	case e.Elsewhere:
+		out.State = elsewhere
 	}
 	if out.State == rules.Repointed {
 		out.Note = e.Note
@@ -168,8 +171,9 @@ func jsonException(e *plan.Exception) exception {
 	return out
 }
 
-// noKey is the state of an exception that names no key here.
-const noKey rules.ExceptionState = "no-key"
+// noKey is the state of an exception that names no key here, elsewhere that of one
+// for another account or region.
+const noKey, elsewhere rules.ExceptionState = "no-key", "elsewhere"
 
 func jsonTotals(p *plan.Plan) *totals {
 	t := p.Totals

@@ -90,7 +90,7 @@ func bands(w io.Writer, p *plan.Plan) {
 	if len(wider)+narrower > 0 {
 		fmt.Fprintln(w)
 	}
-	list(w, len(wider), "Bands that a tag makes wider", func(i int) string { return wider[i] })
+	list(w, len(wider), "Bands that a tag makes wider", func(i int) { fold(w, "  ", 6, wider[i]) })
 	if narrower > 0 {
 		fmt.Fprintf(w, "A tag makes the band of %s narrower.\n", count(narrower, "key"))
 	}
@@ -106,7 +106,7 @@ func exceptions(w io.Writer, p *plan.Plan) {
 	for _, part := range []struct {
 		title string
 		holds bool
-	}{{"Exceptions", true}, {"Exceptions that do not hold", false}} {
+	}{{"Exceptions", true}, {"Exceptions that do not hold here", false}} {
 		title := "\n" + part.title + ":\n"
 		for _, e := range p.Exceptions {
 			if (e.State == rules.Holds) != part.holds {
@@ -116,6 +116,8 @@ func exceptions(w io.Writer, p *plan.Plan) {
 			title = ""
 			what := e.Note
 			switch {
+			case e.Elsewhere:
+				what = fmt.Sprintf("for %s/%s; until %s: %s (owner %s)", e.Account, e.Region, e.Until(), e.Reason, e.Owner)
 			case e.Key == nil:
 				what = fmt.Sprintf("no such key here; until %s: %s (owner %s)", e.Until(), e.Reason, e.Owner)
 			case e.Exception.Key != e.Key.ID:
@@ -145,20 +147,22 @@ func changes(w io.Writer, p *plan.Plan) {
 	if p.Compared { // not from a snapshot, which knows places but no alarms
 		fmt.Fprintf(w, "Alarms compared with what is deployed: %d new, %d removed, %d renamed.\n", t.Added, t.Removed, len(p.Renames))
 	}
-	list(w, len(p.Renames), "Renamed, so replaced", func(i int) string { return p.Renames[i].From + "  →  " + p.Renames[i].To })
-	list(w, len(p.Removals), "Keys that lose all their alarms", func(i int) string {
+	list(w, len(p.Renames), "Renamed, so replaced", func(i int) {
+		fmt.Fprintf(w, "  %s\n", line(p.Renames[i].From+"  →  "+p.Renames[i].To)) // names to be copied: not folded
+	})
+	list(w, len(p.Removals), "Keys that lose all their alarms", func(i int) {
 		r := p.Removals[i]
-		return fmt.Sprintf("%s: %s", r.KeyARN[strings.LastIndexByte(r.KeyARN, '/')+1:], r.Reason)
+		fold(w, "  ", 6, fmt.Sprintf("%s: %s", r.KeyARN[strings.LastIndexByte(r.KeyARN, '/')+1:], r.Reason))
 	})
 }
 
-func list(w io.Writer, n int, title string, item func(int) string) {
+func list(w io.Writer, n int, title string, write func(int)) {
 	if n == 0 {
 		return
 	}
 	fmt.Fprintf(w, "%s:\n", title)
 	for i := range min(n, mostChanges) {
-		fmt.Fprintf(w, "  %s\n", line(item(i)))
+		write(i)
 	}
 	if n > mostChanges {
 		fmt.Fprintf(w, "  … and %d more; --format json lists all\n", n-mostChanges)
@@ -178,7 +182,7 @@ func notWatched(w io.Writer, p *plan.Plan) {
 	for i := range p.Keys {
 		k := &p.Keys[i]
 		if !k.Covered() {
-			reasons[fmt.Sprintf("%s: %s", statusText(k), k.Decision.Reason)]++
+			reasons[Without(statusText(k), k.Decision.Reason)]++
 		}
 	}
 	if len(reasons) == 0 {
@@ -200,11 +204,20 @@ func notWatched(w io.Writer, p *plan.Plan) {
 	}
 }
 
-func statusText(k *plan.Key) string {
+func statusText(k *plan.Key) coverage.Status {
 	if k.Decision.Status == rules.Watched {
-		return string(coverage.NotCovered)
+		return coverage.NotCovered
 	}
-	return string(k.Decision.Status)
+	return coverage.Status(k.Decision.Status)
+}
+
+// Without says of a key without alarms what it is and why. The reason of one that is
+// excepted says both.
+func Without(s coverage.Status, reason string) string {
+	if strings.HasPrefix(reason, string(s)+" ") {
+		return reason
+	}
+	return fmt.Sprintf("%s: %s", s, reason)
 }
 
 // Keys writes a table key → rule → alarms, then why the others have none.
@@ -389,28 +402,18 @@ func Explain(w io.Writer, k *coverage.Key) {
 		fmt.Fprintf(w, "\nWithout the exception the rules would say:\n")
 	}
 	for _, t := range k.Decision.Trace {
-		verdict := "no"
-		if t.Matched {
-			verdict = "yes: " + t.Note
+		verdict := string(t.Answer)
+		if t.Note != "" {
+			verdict += ": " + t.Note
 		}
 		fmt.Fprintf(w, "\nrule %s: %s\n", t.Rule, verdict)
 		for _, l := range t.Leaves {
-			mark := "no "
-			if l.OK {
-				mark = "yes"
-			}
-			whole := fmt.Sprintf("  %s  %s   (saw %s)", mark, l.Condition, l.Saw)
-			if text.StringWidth(whole) <= columns {
-				fmt.Fprintln(w, whole)
-				continue
-			}
-			fold(w, "  "+mark+"  ", 11, l.Condition)
-			fold(w, "         ", 11, "(saw "+l.Saw+")")
+			part(w, l)
 		}
 	}
 	fmt.Fprintln(w)
 	if len(k.Alarms) == 0 {
-		fold(w, "", 2, fmt.Sprintf("no alarms, %s: %s", k.Status, k.Reason))
+		fold(w, "", 2, "no alarms, "+Without(k.Status, k.Reason))
 	} else {
 		fold(w, "", 2, fmt.Sprintf("%s by%s:", count(len(k.Alarms), "alarm"), strings.TrimPrefix(byRules(k), ",")))
 		for _, a := range k.Alarms {
@@ -435,6 +438,23 @@ func Explain(w io.Writer, k *coverage.Key) {
 	}
 	if k.Assumed {
 		fold(w, "note: ", 6, "there is no such key: x stands for the digits of its ID, and a stack is chosen when there is one")
+	}
+}
+
+// part writes what one part of a condition said, below the combination that it
+// belongs to.
+func part(w io.Writer, l rules.LeafTrace) {
+	mark := map[rules.Answer]string{rules.Yes: "yes", rules.No: "no ", rules.Unknown: "?  "}[l.Answer]
+	begin := strings.Repeat("     ", l.Depth) + "  " + mark + "  "
+	whole := fmt.Sprintf("%s%s   (saw %s)", begin, l.Condition, l.Saw)
+	switch hang := len(begin) + 4; {
+	case l.Saw == "":
+		fmt.Fprintln(w, begin+l.Condition)
+	case text.StringWidth(whole) <= columns:
+		fmt.Fprintln(w, whole)
+	default:
+		fold(w, begin, hang, l.Condition)
+		fold(w, strings.Repeat(" ", hang-2), hang, "(saw "+l.Saw+")")
 	}
 }
 

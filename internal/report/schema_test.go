@@ -230,8 +230,10 @@ func TestSchemaKnowsTheWords(t *testing.T) {
 	}{
 		"status": {key.Properties["status"], texts(coverage.Covered, coverage.PartlyCovered, coverage.NotCovered, coverage.Status(rules.OutOfScope),
 			coverage.Status(rules.Unmatched), coverage.Status(rules.Excepted), coverage.Status(rules.Unreadable), coverage.Status(rules.NotEligible))},
-		"state":          {readSchema(t).Properties["exceptions"].Items.Properties["state"], texts(rules.Holds, rules.Expired, rules.Repointed, noKey)},
+		"state":          {readSchema(t).Properties["exceptions"].Items.Properties["state"], texts(rules.Holds, rules.Expired, rules.Repointed, noKey, elsewhere)},
 		"state of a key": {key.Properties["exceptions"].Items.Properties["state"], texts(rules.Holds, rules.Expired, rules.Repointed)},
+		"answer":         {key.Properties["trace"].Items.Properties["answer"], texts(rules.Yes, rules.No, rules.Unknown)},
+		"answer of part": {key.Properties["trace"].Items.Properties["leaves"].Items.Properties["answer"], texts(rules.Yes, rules.No, rules.Unknown)},
 		"operations":     {alarm.Properties["operations"].Items, texts(spec.Watchable()...)},
 		"kind":           {alarm.Properties["kind"], texts(spec.KindAnomaly, spec.KindThreshold)},
 	} {

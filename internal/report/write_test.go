@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"keywatch/config"
 	"keywatch/internal/coverage"
@@ -37,6 +38,29 @@ func planOf(t *testing.T, rules string, keys ...inventory.Key) *plan.Plan {
 	inv.Keys = keys
 	inv.Sort()
 	return plan.Build(c, inv, plan.Options{Trace: true})
+}
+
+// Lines that hold no name to be copied whole are folded.
+func TestBandsAreFolded(t *testing.T) {
+	wide := account().Keys[0]
+	wide.Tags = []inventory.Tag{{Key: "own-band", Value: "9"}}
+	p := planOf(t, `
+rules:
+  - name: all
+    match: every
+    bandTag: {tag: own-band, max: 10, allowLooser: true}
+`, wide)
+	var b bytes.Buffer
+	report.Plan(&b, p)
+	_, bands, found := strings.Cut(b.String(), "Bands that a tag makes wider:\n")
+	if !found || strings.Count(bands, "\n") < 2 {
+		t.Errorf("%q, want a band that is longer than a line", bands)
+	}
+	for _, line := range strings.Split(bands, "\n") {
+		if utf8.RuneCountInString(line) > 80 {
+			t.Errorf("longer than 80 columns: %s", line)
+		}
+	}
 }
 
 // Whoever may tag a key, name it or write an error must not write to the terminal

@@ -29,6 +29,17 @@ func answerOf(ok bool) answer {
 	return no
 }
 
+// shown is the answer for a reader; a leaf that was asked has one of the three.
+func (a answer) shown() Answer {
+	switch a {
+	case yes:
+		return Yes
+	case no:
+		return No
+	}
+	return Unknown
+}
+
 // subject is one thing that leaves look at: a tag, or a fact. Equal leaves are
 // one, and what they say of a tag's value is remembered: few values are many.
 type subject struct {
@@ -183,7 +194,7 @@ func (e *Engine) compare(n *node) answer {
 	e.compared++
 	s, c, k := n.subject, n.condition, e.key
 	text := func(value string) answer {
-		if value == "" {
+		if value == "" || value == inventory.NoID && c.Test == config.GlobOf {
 			return unknown
 		}
 		return answerOf(c.MatchText(value))
@@ -222,25 +233,33 @@ func fact(k *inventory.Key, f config.Fact) string {
 	return k.State
 }
 
-// leaves records what each leaf of a condition saw. It asks every leaf, those
-// too that the answer did not need.
-func (e *Engine) leaves(n *node, to *[]LeafTrace) {
-	leaf := n
-	if n.kind == config.Not && n.children[0].isLeaf() {
-		leaf = &n.children[0] // read with its "not", as a leaf that holds or does not
+// leaves records what each part of a condition said, and what the leaves saw. It
+// asks every leaf, those too that the answer did not need.
+func (e *Engine) leaves(n *node, depth int, to *[]LeafTrace) {
+	a := e.eval(n)
+	t := LeafTrace{Depth: depth, Answer: a.shown(), OK: a == yes}
+	inner, not := n, ""
+	if n.kind == config.Not { // read with what it turns around
+		inner, not = &n.children[0], "not "
 	}
 	switch {
 	case n.kind == config.Every:
-		*to = append(*to, LeafTrace{Condition: "every key", Saw: "a key", OK: true})
-	case leaf.isLeaf():
-		*to = append(*to, LeafTrace{Condition: n.condition.String(), Saw: e.saw(leaf), OK: e.eval(n) == yes})
-	default:
-		if n.kind == config.Not {
-			*to = append(*to, LeafTrace{Condition: n.condition.String(), Saw: "see the parts", OK: e.eval(n) == yes})
-		}
-		for i := range n.children {
-			e.leaves(&n.children[i], to)
-		}
+		t.Condition, t.Saw = "every key", "a key"
+	case inner.isLeaf():
+		t.Condition, t.Saw = n.condition.String(), e.saw(inner)
+	case inner.kind == config.All:
+		t.Condition = not + "all"
+	case inner.kind == config.Any:
+		t.Condition = not + "any"
+	default: // of a "not" again
+		t.Condition, inner = "not", n
+	}
+	*to = append(*to, t)
+	if inner.isLeaf() {
+		return
+	}
+	for i := range inner.children {
+		e.leaves(&inner.children[i], depth+1, to)
 	}
 }
 
@@ -251,6 +270,8 @@ func (e *Engine) saw(n *node) string {
 		switch {
 		case s.fact == "":
 			return "unknown: the key's tags may not be read"
+		case k.ID == inventory.NoID:
+			return "unknown: the key does not exist yet"
 		case k.Gone:
 			return "unknown: the key is gone"
 		case k.Unreadable != "":
@@ -275,6 +296,10 @@ func (e *Engine) saw(n *node) string {
 		return strings.Join(names, ", ")
 	case config.MultiRegion:
 		return "multiRegion " + strconv.FormatBool(k.MultiRegion)
+	case config.KeyID:
+		if k.ID == inventory.NoID {
+			return "no key ID yet"
+		}
 	case config.CreatedBefore, config.CreatedAfter:
 		return "created " + k.Created.UTC().Format("2006-01-02T15:04:05Z")
 	}

@@ -61,15 +61,16 @@ func (e *Engine) exceptions(k *inventory.Key) []ExceptionTrace {
 
 // judge says whether an exception holds; by an alias only if the alias has
 // pointed to this key since before the exception was written: whoever may move an
-// alias could otherwise take any key out of what the rules say.
+// alias could otherwise take any key out of what the rules say. A date that is not
+// over yet would say so of every alias, for ever.
 func (e *Engine) judge(ex *config.Exception, alias *inventory.Alias) ExceptionTrace {
 	t := ExceptionTrace{Exception: ex, Names: ex.Key}
 	forWhat := fmt.Sprintf("%s (owner %s)", ex.Reason, ex.Owner)
 	switch {
 	case !e.now.Before(ex.Expires):
 		t.State, t.Note = Expired, fmt.Sprintf("expired at the end of %s; it said: %s", ex.Until(), forWhat)
-	case alias != nil && repointed(ex, alias) != "":
-		t.State, t.Note = Repointed, repointed(ex, alias)
+	case alias != nil && e.repointed(ex, alias) != "":
+		t.State, t.Note = Repointed, e.repointed(ex, alias)
 	default:
 		t.State, t.Note = Holds, fmt.Sprintf("excepted until %s: %s", ex.Until(), forWhat)
 	}
@@ -77,11 +78,13 @@ func (e *Engine) judge(ex *config.Exception, alias *inventory.Alias) ExceptionTr
 }
 
 // repointed says why an alias may not be the one that the exception meant, or "".
-func repointed(ex *config.Exception, a *inventory.Alias) string {
+func (e *Engine) repointed(ex *config.Exception, a *inventory.Alias) string {
 	since := func(what string, at time.Time) string {
 		return fmt.Sprintf("%s was %s at %s, and the exception was written at %s", a.Name, what, at.UTC().Format(time.RFC3339), ex.Written.UTC().Format(time.RFC3339))
 	}
 	switch {
+	case ex.Written.After(e.now):
+		return fmt.Sprintf("written is %s, in the future of when the keys were read, %s, so that nobody can say which key was meant", ex.Written.UTC().Format(time.RFC3339), e.now.UTC().Format(time.RFC3339))
 	case a.Created.IsZero() && a.Updated.IsZero():
 		return fmt.Sprintf("nobody can say since when %s points to this key", a.Name)
 	case !a.Created.Before(ex.Written):

@@ -137,6 +137,26 @@ func TestARepointedAliasExceptsNothing(t *testing.T) {
 	}
 }
 
+// A date that is yet to come is no proof that the alias was looked at: the guard
+// would be off until then.
+func TestAnExceptionOfTheFutureExceptsNothing(t *testing.T) {
+	t.Parallel()
+	alias := inventory.Alias{Name: "alias/legacy", Created: written.AddDate(-1, 0, 0), Updated: written.AddDate(-1, 0, 0)}
+	for now, want := range map[time.Time]rules.ExceptionState{
+		written.Add(-time.Nanosecond): rules.Repointed,
+		written:                       rules.Holds,
+	} {
+		d := decide(t, named(alias), now, exception("alias/legacy"))
+		if len(d.Exceptions) != 1 || d.Exceptions[0].State != want || (d.Status == rules.Excepted) != (want == rules.Holds) {
+			t.Errorf("at %s: %s, %+v; want %s", now, d.Status, d.Exceptions, want)
+		}
+	}
+	const note = "written is 2026-11-01T00:00:00Z, in the future of when the keys were read, 2026-10-31T00:00:00Z, so that nobody can say which key was meant"
+	if d := decide(t, named(alias), written.AddDate(0, 0, -1), exception("alias/legacy")); d.Exceptions[0].Note != note {
+		t.Errorf("%q, want %q", d.Exceptions[0].Note, note)
+	}
+}
+
 // It is asked before everything else: whatever the key is, and whatever of it
 // could be read.
 func TestAnExceptionWinsOverWhatTheKeyIs(t *testing.T) {

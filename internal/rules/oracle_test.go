@@ -513,6 +513,9 @@ func checkTrace(t *testing.T, rs []naiveRule, w world, d rules.Decision) {
 	t.Helper()
 	for i, step := range d.Trace {
 		said := rs[i].of(w)
+		if want := map[truth]rules.Answer{yes: rules.Yes, no: rules.No, unknown: rules.Unknown}[said]; step.Answer != want || step.Leaves[0].Answer != want || step.Leaves[0].Depth != 0 {
+			t.Fatalf("key %+v: rule %d %s: trace %+v, want the answer %s", w, i, rs[i].yaml(), step, want)
+		}
 		if step.Matched != (said == yes) || (step.Note == "") != (said == no) || strings.Contains(step.Note, "unknown") != (said == unknown) {
 			t.Fatalf("key %+v: rule %d %s: trace %+v", w, i, rs[i].yaml(), step)
 		}

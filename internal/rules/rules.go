@@ -63,20 +63,33 @@ type Decision struct {
 	Trace []RuleTrace
 }
 
+// Answer is what a rule, or a part of its condition, says of a key.
+type Answer string
+
+const (
+	Yes     Answer = "yes"
+	No      Answer = "no"
+	Unknown Answer = "unknown" // it hangs on what is not known of the key
+)
+
 // RuleTrace is what one rule said of a key.
 type RuleTrace struct {
 	Rule    string      `json:"rule"`
-	Matched bool        `json:"matched"`
+	Answer  Answer      `json:"answer"`
+	Matched bool        `json:"matched"` // whether the answer is yes
 	Leaves  []LeafTrace `json:"leaves,omitempty"`
-	// Note says how the walk went on after a match.
+	// Note says how the walk went on after a match, or why it ended.
 	Note string `json:"note,omitempty"`
 }
 
-// LeafTrace is what one leaf of a condition saw.
+// LeafTrace is what one part of a condition said: a leaf, or a combination, whose
+// parts follow it one level deeper.
 type LeafTrace struct {
 	Condition string `json:"condition"`
-	Saw       string `json:"saw"`
-	OK        bool   `json:"ok"`
+	Depth     int    `json:"depth"`
+	Saw       string `json:"saw"` // empty for a combination
+	Answer    Answer `json:"answer"`
+	OK        bool   `json:"ok"` // whether the answer is yes
 }
 
 // Engine is a compiled rule set. It is not safe for concurrent use: it reuses
@@ -219,7 +232,7 @@ func ineligible(k *inventory.Key) Decision {
 
 func (e *Engine) trace(i int, said answer) RuleTrace {
 	r := &e.rules[i]
-	t := RuleTrace{Rule: r.Name, Matched: said == yes}
+	t := RuleTrace{Rule: r.Name, Answer: said.shown(), Matched: said == yes}
 	switch {
 	case said == unknown:
 		t.Note = "this hangs on what is unknown; no later rule is asked"
@@ -231,7 +244,7 @@ func (e *Engine) trace(i int, said answer) RuleTrace {
 	default:
 		t.Note = "the first match decides; no later rule is asked"
 	}
-	e.leaves(&e.match[i], &t.Leaves)
+	e.leaves(&e.match[i], 0, &t.Leaves)
 	return t
 }
 

@@ -202,7 +202,7 @@ func TestTraceOfFacts(t *testing.T) {
 		k.Aliases = []inventory.Alias{{Name: "alias/a"}, {Name: "alias/b"}}
 	})
 	saw := func(k *inventory.Key) (out []string) {
-		for _, l := range engine.Explain(k).Trace[0].Leaves {
+		for _, l := range engine.Explain(k).Trace[0].Leaves[1:] {
 			out = append(out, l.Saw)
 		}
 		return out
@@ -216,10 +216,19 @@ func TestTraceOfFacts(t *testing.T) {
 	if diff := cmp.Diff([]string{"no alias", want[1], unknown, unknown, unknown, "no tag team"}, saw(k)); diff != "" {
 		t.Errorf("one that may not be described (-want +got):\n%s", diff)
 	}
-	if trace := engine.Explain(k).Trace; len(trace) != 1 || trace[0].Matched || trace[0].Note != "this hangs on what is unknown; no later rule is asked" {
+	if trace := engine.Explain(k).Trace; len(trace) != 1 || trace[0].Matched || trace[0].Answer != rules.Unknown || trace[0].Leaves[0].Answer != rules.Unknown || trace[0].Leaves[3].Answer != rules.Unknown || trace[0].Note != "this hangs on what is unknown; no later rule is asked" {
 		t.Errorf("trace %+v", trace)
 	}
 	k.Unreadable = ""
+	// One that does not exist yet has none of the IDs that a rule can name, and may
+	// get any.
+	assumed := with(key("team=a"), func(k *inventory.Key) { k.ID = inventory.NoID })
+	ids := rules.New(ruleSet(t, `
+  - {name: literal, match: {any: [{keyId: {equals: 1234abcd-12ab-34cd-56ef-1234567890ab}}, {keyId: {glob: "1*"}}]}}
+`))
+	if got := ids.Explain(assumed).Trace[0].Leaves; got[1].Answer != rules.No || got[1].Saw != "no key ID yet" || got[2].Answer != rules.Unknown || got[2].Saw != "unknown: the key does not exist yet" {
+		t.Errorf("the ID of a key that does not exist yet: %+v", got)
+	}
 	if got := saw(k)[2]; got != "unknown: the key was not described" {
 		t.Errorf("a key that nobody described: %q", got)
 	}
@@ -284,23 +293,27 @@ func tagged(tag string) *inventory.Key {
 func TestTraceSaysWhatEachRuleSaw(t *testing.T) {
 	engine := rules.New(ruleSet(t, `
   - {name: no, match: {all: [{tag: team, in: [a, b]}, {not: {tag: env, glob: "dev*"}}]}}
-  - {name: deep, match: {any: [{not: {any: [{tag: x, exists: true}, {tag: team, equals: c}]}}, {tag: env, regex: "d.*"}]}, continue: true}
+  - {name: deep, match: {any: [{not: {any: [{tag: x, exists: true}, {tag: team, equals: c}]}}, {tag: env, regex: "d.*"}, {not: {not: {tag: team, exists: true}}}]}, continue: true}
   - {name: last, match: every}
   - {name: never-asked, match: every}
 `))
 	got := engine.Explain(key("team=c", "env=dev 1"))
 	want := []rules.RuleTrace{
-		{Rule: "no", Leaves: []rules.LeafTrace{
-			{Condition: `tag team in ["a", "b"]`, Saw: `team="c"`},
-			{Condition: `not tag env glob "dev*"`, Saw: `env="dev 1"`},
+		{Rule: "no", Answer: rules.No, Leaves: []rules.LeafTrace{
+			{Condition: "all", Answer: rules.No},
+			{Condition: `tag team in ["a", "b"]`, Depth: 1, Saw: `team="c"`, Answer: rules.No},
+			{Condition: `not tag env glob "dev*"`, Depth: 1, Saw: `env="dev 1"`, Answer: rules.No},
 		}},
-		{Rule: "deep", Matched: true, Note: "continue: true; later rules are asked too", Leaves: []rules.LeafTrace{
-			{Condition: `not any(tag x exists, tag team equals "c")`, Saw: "see the parts"},
-			{Condition: "tag x exists", Saw: "no tag x"},
-			{Condition: `tag team equals "c"`, Saw: `team="c"`, OK: true},
-			{Condition: `tag env regex "d.*"`, Saw: `env="dev 1"`, OK: true},
+		{Rule: "deep", Answer: rules.Yes, Matched: true, Note: "continue: true; later rules are asked too", Leaves: []rules.LeafTrace{
+			{Condition: "any", Answer: rules.Yes, OK: true},
+			{Condition: "not any", Depth: 1, Answer: rules.No},
+			{Condition: "tag x exists", Depth: 2, Saw: "no tag x", Answer: rules.No},
+			{Condition: `tag team equals "c"`, Depth: 2, Saw: `team="c"`, Answer: rules.Yes, OK: true},
+			{Condition: `tag env regex "d.*"`, Depth: 1, Saw: `env="dev 1"`, Answer: rules.Yes, OK: true},
+			{Condition: "not", Depth: 1, Answer: rules.Yes, OK: true},
+			{Condition: "not tag team exists", Depth: 2, Saw: `team="c"`, Answer: rules.No},
 		}},
-		{Rule: "last", Matched: true, Note: "the first match decides; no later rule is asked", Leaves: []rules.LeafTrace{{Condition: "every key", Saw: "a key", OK: true}}},
+		{Rule: "last", Answer: rules.Yes, Matched: true, Note: "the first match decides; no later rule is asked", Leaves: []rules.LeafTrace{{Condition: "every key", Saw: "a key", Answer: rules.Yes, OK: true}}},
 	}
 	if diff := cmp.Diff(want, got.Trace); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
