@@ -56,6 +56,9 @@ func (w *World) compare(ctx context.Context, c *config.Config, sp spot, in *inpu
 		name := naming.Deployment(c.Name).AlarmStack
 		in.problems = slices.Concat(problems, snapshot.Disagreements(s.File, s.Places, known, name), snapshot.Unknown(s.File, s.Places, known, name))
 	}
+	if w.Now != nil {
+		in.problems = append(in.problems, s.CheckFuture(w.Now())...)
+	}
 	return false, nil
 }
 

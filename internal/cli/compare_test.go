@@ -280,6 +280,20 @@ func TestAnOldSnapshotNeverRemoves(t *testing.T) {
 
 // A file that knows every unit can be older than the alarms of one all the same:
 // they share it with others, or left and came back.
+// By a clock that is ahead every alarm would seem older than the snapshot.
+func TestASnapshotFromTheFutureIsNotCompared(t *testing.T) {
+	t.Parallel()
+	f := newSnapshotWorld(2)
+	f.clock = f.clock.Add(3 * time.Hour)
+	f.must(t, "snapshot")
+	f.clock = f.clock.Add(-3 * time.Hour)
+	const says = "which is 2 hours in the future, so nobody can say which deployed alarms are newer than it; mend the clock that is wrong, then refresh it with `keywatch snapshot` [snapshot-old]\n"
+	for _, mode := range []string{"auto", "always"} {
+		f.stops(t, ExitProblems, []string{"-c", "keywatch:inventory.compare=" + mode}, says)
+	}
+	f.must(t, "-c", "keywatch:inventory.compare=never")
+}
+
 func TestARevertNeverRemoves(t *testing.T) {
 	t.Parallel()
 	const behind = " deployed after this snapshot was read (%s) and would go: %s; the file is older than the deployment (a revert, an old branch, another pipeline), or rules changed since: `keywatch snapshot` reads the account again [snapshot-behind]\n"

@@ -49,7 +49,8 @@ it without any.
 
 Exit status 1 also if synth would stop at an error on one of the keys, or at one
 that is about no key by itself, such as a limit. Errors on other keys alone are
-left to plan.`,
+left to plan, and so is what is deployed when the keys come from a snapshot: explain
+then calls nothing of AWS.`,
 		Example: "  keywatch explain alias/payments-db\n  keywatch explain 1234abcd-12ab-34cd-56ef-1234567890ab --format json\n  keywatch explain --tags team=payments --usage SIGN_VERIFY --spec RSA_2048\n  keywatch explain alias/payments-db --verify payments",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.keys = args

@@ -84,6 +84,16 @@ func (s *Snapshot) CheckAge(now time.Time, limit time.Duration, fail bool) diag.
 	return l
 }
 
+// CheckFuture refuses to compare a snapshot from the future with what is deployed:
+// every alarm would seem to be older than it, so that none were missed.
+func (s *Snapshot) CheckFuture(now time.Time) diag.List {
+	var l diag.List
+	if age := s.Age(now); age < -clockSkew {
+		l.Add(diag.Pos{File: s.File}, "snapshot-old", "the snapshot was read at %s, which is %s in the future, so nobody can say which deployed alarms are newer than it; mend the clock that is wrong, then refresh it with `keywatch snapshot`", stamp(s.Inventory.ReadAt), span(-age))
+	}
+	return l
+}
+
 // span writes a time in the largest unit of which there are two.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
