@@ -148,6 +148,18 @@ func (r *Reader) LeaveOut(name, why string) {
 // CloudTrail reads a file with CloudTrail records in any of their forms. What is
 // wrong with the file is noted in the report; an error is one of reading it.
 func (r *Reader) CloudTrail(name string, in io.Reader) error {
+	err := r.file(name, in, r.event)
+	// No file of a trail is empty: this one lost what it held.
+	if err == nil && r.window.base+int64(r.window.end) == 0 {
+		if f := &r.files[len(r.files)-1]; f.Damage == "" {
+			f.Damage = "it is empty, and no file of CloudTrail is"
+		}
+	}
+	return err
+}
+
+// LogGroup reads the events of a log group, which may be none.
+func (r *Reader) LogGroup(name string, in io.Reader) error {
 	return r.file(name, in, r.event)
 }
 

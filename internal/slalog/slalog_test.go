@@ -188,6 +188,23 @@ func TestTruncatedFiles(t *testing.T) {
 	}
 }
 
+// An empty file lost all of its records; a log group may have none.
+func TestEmptyFiles(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string]string{"plain": "", "gzip": zip(t, "")} {
+		r := reader(t)
+		if err := r.LogGroup("log group g", strings.NewReader(data)); err != nil {
+			t.Fatal(err)
+		}
+		got := readAll(t, r, trail(file()), trail(data), client(data))
+		for i, want := range []string{"", "", "it is empty, and no file of CloudTrail is", ""} {
+			if got.Files[i].Damage != want {
+				t.Errorf("%s: file %d: %q, want %q", name, i, got.Files[i].Damage, want)
+			}
+		}
+	}
+}
+
 // Records that lie across what is read at once are whole.
 func TestFilesLongerThanTheWindow(t *testing.T) {
 	t.Parallel()
