@@ -62,7 +62,13 @@ type requestID struct{ hi, lo uint64 }
 
 // idOf reads a UUID, and hashes whatever else stands there.
 func idOf(s []byte) requestID {
-	var id requestID
+	if id, ok := uuidOf(s); ok {
+		return id
+	}
+	return hashed(s)
+}
+
+func uuidOf(s []byte) (id requestID, ok bool) {
 	if len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' {
 		n := 0
 		for _, c := range s {
@@ -77,7 +83,7 @@ func idOf(s []byte) requestID {
 			case c == '-':
 				continue
 			default:
-				return hashed(s)
+				return requestID{}, false
 			}
 			if n < 16 {
 				id.hi = id.hi<<4 | uint64(v)
@@ -86,11 +92,9 @@ func idOf(s []byte) requestID {
 			}
 			n++
 		}
-		if n == 32 {
-			return id
-		}
+		return id, n == 32
 	}
-	return hashed(s)
+	return requestID{}, false
 }
 
 func hashed(s []byte) requestID {

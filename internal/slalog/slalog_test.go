@@ -282,9 +282,10 @@ func TestOutageAcrossTheMonthAndRegions(t *testing.T) {
 // A failed ReEncrypt names two keys, and both are affected.
 func TestBothKeysOfReEncrypt(t *testing.T) {
 	t.Parallel()
-	record := strings.Replace(kms("2026-10-01T00:00:00Z", uuid(1), "KMSInternalException"), `"resources":[`, `"resources":[{"ARN":"`+keyARN+`0"},`, 1)
+	other := "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+	record := strings.Replace(kms("2026-10-01T00:00:00Z", uuid(1), "KMSInternalException"), `"resources":[`, `"resources":[{"ARN":"`+other+`"},`, 1)
 	got := readAll(t, reader(t), trail(file(record)))
-	if !slices.Equal(got.Keys, []string{keyARN, keyARN + "0"}) {
+	if !slices.Equal(got.Keys, []string{keyARN, other}) {
 		t.Errorf("keys %v", got.Keys)
 	}
 }
@@ -575,6 +576,27 @@ func TestNothingSecretIsKept(t *testing.T) {
 	}
 	if len(got.Failed) != 1 || got.Failed[0].ID != sla.Hidden || got.Failed[0].Operation != sla.Hidden {
 		t.Errorf("%+v", got.Failed)
+	}
+}
+
+// A secret of letters and digits alone has no form of KMS either. It counts, and
+// each such ID once.
+func TestWhatHasNotTheFormOfKMSIsHidden(t *testing.T) {
+	t.Parallel()
+	line := func(id, operation, key string) string {
+		return `{"time":"2026-10-01T00:00:00Z","requestId":"` + id + `","operation":"` + operation + `","region":"eu-west-1","keyArn":"` + key + `","status":500}` + "\n"
+	}
+	odd := line(secret, secret, "arn:aws:kms:eu-west-1:111122223333:key/"+secret) + line(secret, secret, "arn:aws:kms:eu-west-1:"+secret+":key/1234abcd-12ab-34cd-56ef-1234567890ab")
+	got := readAll(t, reader(t), client(odd+line(uuid(1), "GenerateDataKeyWithoutPlaintext", keyARN)+line("g"+uuid(1)[1:], "a", "")))
+	if total(got).Faults != 3 || !slices.Equal(got.Keys, []string{keyARN}) || len(got.Failed) != 3 {
+		t.Fatalf("%+v, keys %v, %+v", total(got), got.Keys, got.Failed)
+	}
+	var shown []string
+	for _, q := range got.Failed {
+		shown = append(shown, q.ID+" "+q.Operation+" "+q.Key)
+	}
+	if want := []string{"*** *** ", "*** *** ***", uuid(1) + " GenerateDataKeyWithoutPlaintext " + keyARN}; !slices.Equal(shown, want) {
+		t.Errorf("%q, want %q", shown, want)
 	}
 }
 
