@@ -331,7 +331,7 @@ func (r *Report) missing() []string {
 		add("No log holds a record of any service for %s of the month (the first is %s). They count as 100 %% available; if logs are missing, add them.", count(len(days), "day"), days[0])
 	}
 	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
-		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them. Add CloudTrail or client logs, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
+		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them, or client logs that hold nothing else of that time. Add CloudTrail or client logs of all requests, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
 	}
 	if len(r.Below) > 0 {
 		if len(r.Keys) == 0 {

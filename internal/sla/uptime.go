@@ -17,8 +17,8 @@ type Interval struct {
 	Faults, Contestable int64
 	// Rejected are errors of the caller's side, throttling among them.
 	Rejected int64
-	// FaultsOnly says that the requests come from a source of faults alone, so
-	// that nobody knows how many others there were.
+	// FaultsOnly says that the requests come from sources that hold nothing but
+	// errors, so that nobody knows how many others there were.
 	FaultsOnly bool
 	// ByMetric says that CloudWatch counted more requests than the logs hold.
 	ByMetric bool

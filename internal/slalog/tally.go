@@ -375,7 +375,9 @@ func (t *Tally) finish(in *sla.Input) error {
 			iv.Contestable++
 		}
 		failed := e.class >= sla.Faulted
-		if e.origins&^(1<<Bridge) != 0 || !failed {
+		// Of a rule or a client's log that holds only errors nobody knows what else
+		// there was; a request that was served says that it holds more.
+		if e.origins&(1<<Trail) != 0 || e.class == sla.Served {
 			iv.FaultsOnly = false
 		}
 		if e.differ {
