@@ -214,7 +214,7 @@ func Build(in Input) (*Report, error) {
 		in: in, terms: t,
 	}
 	if in.Charges != nil {
-		r.Charges = in.Charges.FloatString(2)
+		r.Charges = down(in.Charges, 2)
 	}
 	for i, iv := range in.Intervals {
 		r.Requests += iv.Requests
@@ -298,8 +298,13 @@ func (r *Report) figure(f *Figure, sum *big.Rat) {
 	f.Missed = f.Percent > 0
 	if r.in.Charges != nil {
 		credit := new(big.Rat).Mul(r.in.Charges, big.NewRat(int64(f.Percent), 100))
-		above := credit.Cmp(percent(r.terms.Floor.Value)) > 0
+		floor := percent(r.terms.Floor.Value)
+		above := credit.Cmp(floor) > 0
 		f.Credit, f.AboveFloor = down(credit, 2), &above
+		// Cut off, it would seem to be the floor itself.
+		if above && percent(f.Credit).Cmp(floor) <= 0 {
+			f.Credit = decimal(credit)
+		}
 	}
 }
 
@@ -309,7 +314,7 @@ var method = []string{
 	"Each request counts, retries too: every attempt has a request ID of its own. One ID in several logs counts once, at the time of CloudTrail if it is there, and as a fault if any log says so.",
 	"Requests that were rejected for a reason of the caller's (throttling, denied access) count as requests and not as errors.",
 	"A cross-account request counts for each account whose own log holds it (recipientAccountId).",
-	"Credits are cut off to cents.",
+	"Credits are cut off to cents, but for one that lies less than a cent above the least that is paid.",
 }
 
 // missing lists in plain words what a claim lacks, or what makes its sum doubtful.

@@ -144,6 +144,10 @@ func down(r *big.Rat, decimals int) string {
 	return s[:len(s)-decimals] + "." + s[len(s)-decimals:]
 }
 
+// decimal writes a fraction of hundredths of an amount exactly: [ParseUSD] takes no
+// more than 32 characters.
+func decimal(r *big.Rat) string { return strings.TrimRight(r.FloatString(34), "0") }
+
 // fraction writes it exactly, or says that it is too long to.
 func fraction(r *big.Rat) string {
 	s := r.RatString()
