@@ -90,6 +90,9 @@ type Input struct {
 	Seen []bool
 	// Disagreed is how many requests two logs told differently.
 	Disagreed int64
+	// Contradictory is how many lines of client logs have a status that is not one of
+	// their error code.
+	Contradictory int64
 	// Failed are requests that failed, by time; MoreFailed those beyond the
 	// number that is kept of each interval.
 	Failed     []Request
@@ -175,10 +178,12 @@ type Report struct {
 	Sources     []Source  `json:"sources"`
 	Files       []File    `json:"inputs"`
 	// Skipped are records that were read and not counted, by the reason.
-	Skipped     map[string]int64 `json:"notCounted,omitempty"`
-	Malformed   Malformed        `json:"malformed"`
-	Disagreed   int64            `json:"requestsToldDifferently"`
-	Assumptions []string         `json:"assumptions"`
+	Skipped   map[string]int64 `json:"notCounted,omitempty"`
+	Malformed Malformed        `json:"malformed"`
+	Disagreed int64            `json:"requestsToldDifferently"`
+	// Contradictory are lines whose status is not one of their error code.
+	Contradictory int64    `json:"contradictoryLines,omitempty"`
+	Assumptions   []string `json:"assumptions"`
 
 	in    Input
 	terms Terms
@@ -210,7 +215,7 @@ func Build(in Input) (*Report, error) {
 		Keys: listed(in.Keys), MoreKeys: in.MoreKeys, Below: []Bad{},
 		Failed: listed(in.Failed), MoreFailed: in.MoreFailed, Health: []Event{},
 		Sources: listed(in.Sources), Files: listed(in.Files), Skipped: in.Skipped,
-		Malformed: in.Malformed, Disagreed: in.Disagreed,
+		Malformed: in.Malformed, Disagreed: in.Disagreed, Contradictory: in.Contradictory,
 		in: in, terms: t,
 	}
 	if in.Charges != nil {

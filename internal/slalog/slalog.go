@@ -119,7 +119,9 @@ type Reader struct {
 	files     []sla.File
 	skipped   map[string]int64
 	malformed sla.Malformed
-	seen      []bool
+	// contradictory counts lines of client logs.
+	contradictory int64
+	seen          []bool
 	// begin and end of the month in seconds of Unix.
 	begin, end int64
 	day        dayCache
@@ -276,6 +278,9 @@ func (r *Reader) countCall(c *call) error {
 		rec.key = c.key
 	}
 	rec.class = r.classes.Of(string(c.code), status, false)
+	if at >= r.begin && at < r.end && r.classes.Contradictory(string(c.code), status) {
+		r.contradictory++
+	}
 	return r.add(&rec)
 }
 
@@ -303,7 +308,7 @@ func (r *Reader) add(rec *record) error {
 func (r *Reader) Finish() (sla.Input, error) {
 	in := sla.Input{
 		Month: r.month, Account: r.account, Region: r.region,
-		Files: r.files, Skipped: r.skipped, Malformed: r.malformed, Seen: r.seen,
+		Files: r.files, Skipped: r.skipped, Malformed: r.malformed, Seen: r.seen, Contradictory: r.contradictory,
 	}
 	return in, r.tally.finish(&in)
 }

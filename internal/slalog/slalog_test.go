@@ -613,6 +613,22 @@ func TestWhatHasNotTheFormOfKMSIsHidden(t *testing.T) {
 	}
 }
 
+// A status that is not one of the code makes a fault that AWS may contest.
+func TestContradictoryLines(t *testing.T) {
+	t.Parallel()
+	var lines string
+	for i, outcome := range []string{
+		`"status":400,"errorCode":"KMSInternalException"`, `"status":200,"errorCode":"InternalFailure"`, `"status":500,"errorCode":"ThrottlingException"`, `"status":503,"errorCode":"AccessDeniedException"`, `"status":500,"errorCode":"Throttling"`, `"status":500,"errorCode":"Unknown"`,
+		`"status":500,"errorCode":"KMSInternalException"`, `"status":400,"errorCode":"ThrottlingException"`, `"status":503`, `"errorCode":"KMSInternalException"`,
+	} {
+		lines += fmt.Sprintf(`{"time":"2026-10-01T00:00:00Z","requestId":"%s","region":"eu-west-1",%s}`+"\n", uuid(i), outcome)
+	}
+	got := readAll(t, reader(t), client(lines))
+	if want := (sla.Interval{Requests: 10, Faults: 4, Contestable: 5, Rejected: 1}); total(got) != want || got.Contradictory != 5 {
+		t.Errorf("%+v, want %+v; %d contradictory, want 5", total(got), want, got.Contradictory)
+	}
+}
+
 // The line that the page shows is read as it says.
 func TestTheDocumentedRequest(t *testing.T) {
 	t.Parallel()
