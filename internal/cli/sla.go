@@ -313,7 +313,7 @@ func (w *World) readLogGroups(ctx context.Context, j *judging, m sla.Month, r *s
 			to.CloseWithError(err)
 			read <- err
 		}()
-		err = r.CloudTrail("log group "+group, from)
+		err = r.LogGroup("log group "+group, from)
 		from.CloseWithError(err) // ends the reading, if it still goes on
 		if failed := <-read; failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
 			err = failed // without the name that the reader put before it

@@ -334,6 +334,9 @@ func (r *Report) markdown() []byte {
 	for _, s := range r.Sources {
 		p("- %s: %d requests, %d failed. It cannot see: %s.", s.Name, s.Requests, s.Faults, s.Unseen)
 	}
+	if r.Contradictory > 0 {
+		p("- %d contradictory: the HTTP status is not one of the error code; they count as contestable faults.", r.Contradictory)
+	}
 	p("- requests.csv: %s", Redaction)
 	p("- The inputs are in %s, with SHA-256.\n", ManifestName)
 

@@ -67,6 +67,20 @@ func TestMissingPieces(t *testing.T) {
 	}
 }
 
+func TestContradictoryLinesAreNamed(t *testing.T) {
+	t.Parallel()
+	in := failing(t)
+	in.Contradictory = 7
+	r := build(t, in)
+	var text bytes.Buffer
+	Text(&text, r)
+	for name, page := range map[string]string{"text": text.String(), "claim.md": string(r.markdown())} {
+		if !strings.Contains(page, "- 7 contradictory: the HTTP status") {
+			t.Errorf("%s does not say so", name)
+		}
+	}
+}
+
 // What an estimate is, and every assumption, stands in each report and claim.
 func TestEveryReportSaysWhatItIs(t *testing.T) {
 	t.Parallel()

@@ -90,6 +90,9 @@ type Input struct {
 	Seen []bool
 	// Disagreed is how many requests two logs told differently.
 	Disagreed int64
+	// Contradictory is how many lines of client logs have a status that is not one of
+	// their error code.
+	Contradictory int64
 	// Failed are requests that failed, by time; MoreFailed those beyond the
 	// number that is kept of each interval.
 	Failed     []Request
@@ -175,10 +178,12 @@ type Report struct {
 	Sources     []Source  `json:"sources"`
 	Files       []File    `json:"inputs"`
 	// Skipped are records that were read and not counted, by the reason.
-	Skipped     map[string]int64 `json:"notCounted,omitempty"`
-	Malformed   Malformed        `json:"malformed"`
-	Disagreed   int64            `json:"requestsToldDifferently"`
-	Assumptions []string         `json:"assumptions"`
+	Skipped   map[string]int64 `json:"notCounted,omitempty"`
+	Malformed Malformed        `json:"malformed"`
+	Disagreed int64            `json:"requestsToldDifferently"`
+	// Contradictory are lines whose status is not one of their error code.
+	Contradictory int64    `json:"contradictoryLines,omitempty"`
+	Assumptions   []string `json:"assumptions"`
 
 	in    Input
 	terms Terms
@@ -210,11 +215,11 @@ func Build(in Input) (*Report, error) {
 		Keys: listed(in.Keys), MoreKeys: in.MoreKeys, Below: []Bad{},
 		Failed: listed(in.Failed), MoreFailed: in.MoreFailed, Health: []Event{},
 		Sources: listed(in.Sources), Files: listed(in.Files), Skipped: in.Skipped,
-		Malformed: in.Malformed, Disagreed: in.Disagreed,
+		Malformed: in.Malformed, Disagreed: in.Disagreed, Contradictory: in.Contradictory,
 		in: in, terms: t,
 	}
 	if in.Charges != nil {
-		r.Charges = in.Charges.FloatString(2)
+		r.Charges = down(in.Charges, 2)
 	}
 	for i, iv := range in.Intervals {
 		r.Requests += iv.Requests
@@ -298,8 +303,13 @@ func (r *Report) figure(f *Figure, sum *big.Rat) {
 	f.Missed = f.Percent > 0
 	if r.in.Charges != nil {
 		credit := new(big.Rat).Mul(r.in.Charges, big.NewRat(int64(f.Percent), 100))
-		above := credit.Cmp(percent(r.terms.Floor.Value)) > 0
+		floor := percent(r.terms.Floor.Value)
+		above := credit.Cmp(floor) > 0
 		f.Credit, f.AboveFloor = down(credit, 2), &above
+		// Cut off, it would seem to be the floor itself.
+		if above && percent(f.Credit).Cmp(floor) <= 0 {
+			f.Credit = decimal(credit)
+		}
 	}
 }
 
@@ -309,7 +319,7 @@ var method = []string{
 	"Each request counts, retries too: every attempt has a request ID of its own. One ID in several logs counts once, at the time of CloudTrail if it is there, and as a fault if any log says so.",
 	"Requests that were rejected for a reason of the caller's (throttling, denied access) count as requests and not as errors.",
 	"A cross-account request counts for each account whose own log holds it (recipientAccountId).",
-	"Credits are cut off to cents.",
+	"Credits are cut off to cents, but for one that lies less than a cent above the least that is paid.",
 }
 
 // missing lists in plain words what a claim lacks, or what makes its sum doubtful.
@@ -331,7 +341,7 @@ func (r *Report) missing() []string {
 		add("No log holds a record of any service for %s of the month (the first is %s). They count as 100 %% available; if logs are missing, add them.", count(len(days), "day"), days[0])
 	}
 	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
-		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them. Add CloudTrail or client logs, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
+		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them, or client logs that hold nothing else of that time. Add CloudTrail or client logs of all requests, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
 	}
 	if len(r.Below) > 0 {
 		if len(r.Keys) == 0 {

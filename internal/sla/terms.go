@@ -211,7 +211,7 @@ func (t Terms) Classes() *Classes {
 	for _, f := range []struct {
 		codes []Code
 		class Class
-	}{{t.Faults.Value, Faulted}, {t.Unmodelled.Value, Faulted}, {t.Contested.Value, Contestable}} {
+	}{{t.Faults.Value, Faulted}, {t.Unmodelled.Value, Faulted}, {t.Contested.Value, Contestable}, {t.Excluded.Value, Rejected}} {
 		for _, code := range f.codes {
 			c.codes[strings.TrimSuffix(code.Code, "Exception")] = f.class
 		}
@@ -225,6 +225,8 @@ func (t Terms) Classes() *Classes {
 func (c *Classes) Of(code string, status int, customKeyStore bool) Class {
 	class, known := c.codes[strings.TrimSuffix(code, "Exception")]
 	switch {
+	case c.Contradictory(code, status):
+		return Contestable
 	case known:
 	case status == 500 || status == 503:
 		class = Faulted
@@ -235,6 +237,18 @@ func (c *Classes) Of(code string, status int, customKeyStore bool) Class {
 		return Contestable
 	}
 	return class
+}
+
+// Contradictory says that the status is not one of the code: below 500 of a fault, or
+// from 500 on of a client error. A code that is no exception of KMS, such as the
+// Unknown of a client that could not read the answer, says nothing.
+func (c *Classes) Contradictory(code string, status int) bool {
+	name, exception := strings.CutSuffix(code, "Exception")
+	class, known := c.codes[name]
+	if known && class != Rejected {
+		return status > 0 && status < 500
+	}
+	return (known || exception) && status >= 500
 }
 
 // assumptions are the terms that nobody read at the source, in words.

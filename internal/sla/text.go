@@ -128,6 +128,9 @@ func (r *Report) inputs(w io.Writer) {
 	if r.Disagreed > 0 {
 		fold(w, "  - ", fmt.Sprintf("%d told by two logs differently: one says that they failed; they count as failed", r.Disagreed))
 	}
+	if r.Contradictory > 0 {
+		fold(w, "  - ", fmt.Sprintf("%d contradictory: the HTTP status is not one of the error code; they count as contestable faults", r.Contradictory))
+	}
 	if r.Malformed.Count > 0 {
 		fold(w, "  - ", fmt.Sprintf("malformed: %d of %d", r.Malformed.Count, r.Malformed.Records))
 		for _, m := range r.Malformed.First {

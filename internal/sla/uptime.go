@@ -17,8 +17,8 @@ type Interval struct {
 	Faults, Contestable int64
 	// Rejected are errors of the caller's side, throttling among them.
 	Rejected int64
-	// FaultsOnly says that the requests come from a source of faults alone, so
-	// that nobody knows how many others there were.
+	// FaultsOnly says that the requests come from sources that hold nothing but
+	// errors, so that nobody knows how many others there were.
 	FaultsOnly bool
 	// ByMetric says that CloudWatch counted more requests than the logs hold.
 	ByMetric bool
@@ -143,6 +143,10 @@ func down(r *big.Rat, decimals int) string {
 	s := fmt.Sprintf("%0*s", decimals+1, n.String())
 	return s[:len(s)-decimals] + "." + s[len(s)-decimals:]
 }
+
+// decimal writes a fraction of hundredths of an amount exactly: [ParseUSD] takes no
+// more than 32 characters.
+func decimal(r *big.Rat) string { return strings.TrimRight(r.FloatString(34), "0") }
 
 // fraction writes it exactly, or says that it is too long to.
 func fraction(r *big.Rat) string {

@@ -320,6 +320,21 @@ func TestCreditFloorIsStrict(t *testing.T) {
 }
 
 // failing is a month with one fault of 10 across midnight, and a contestable one.
+// What is shown of an amount is what is tested, and never more than it is.
+func TestAmountsAreNotRoundedUp(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ charges, shown, credit string }{
+		{"10.00", "10.00", "1.00"}, {"10.01", "10.01", "1.001"}, {"10.0000000001", "10.00", "1.00000000001"},
+		{"10.099", "10.09", "1.0099"}, {"10.1", "10.10", "1.01"}, {"123.456", "123.45", "12.34"}, {"9.999", "9.99", "0.99"},
+	} {
+		in := failing(t)
+		in.Charges = rat(t, test.charges)
+		if r := build(t, in); r.Charges != test.shown || r.Figure.Credit != test.credit {
+			t.Errorf("10 %% of $%s: $%s of $%s, want $%s of $%s", test.charges, r.Figure.Credit, r.Charges, test.credit, test.shown)
+		}
+	}
+}
+
 func failing(t *testing.T) Input {
 	t.Helper()
 	m := month(t, "2026-10")

@@ -62,7 +62,13 @@ type requestID struct{ hi, lo uint64 }
 
 // idOf reads a UUID, and hashes whatever else stands there.
 func idOf(s []byte) requestID {
-	var id requestID
+	if id, ok := uuidOf(s); ok {
+		return id
+	}
+	return hashed(s)
+}
+
+func uuidOf(s []byte) (id requestID, ok bool) {
 	if len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' {
 		n := 0
 		for _, c := range s {
@@ -77,7 +83,7 @@ func idOf(s []byte) requestID {
 			case c == '-':
 				continue
 			default:
-				return hashed(s)
+				return requestID{}, false
 			}
 			if n < 16 {
 				id.hi = id.hi<<4 | uint64(v)
@@ -86,11 +92,9 @@ func idOf(s []byte) requestID {
 			}
 			n++
 		}
-		if n == 32 {
-			return id
-		}
+		return id, n == 32
 	}
-	return hashed(s)
+	return requestID{}, false
 }
 
 func hashed(s []byte) requestID {
@@ -115,7 +119,9 @@ type Reader struct {
 	files     []sla.File
 	skipped   map[string]int64
 	malformed sla.Malformed
-	seen      []bool
+	// contradictory counts lines of client logs.
+	contradictory int64
+	seen          []bool
 	// begin and end of the month in seconds of Unix.
 	begin, end int64
 	day        dayCache
@@ -148,6 +154,18 @@ func (r *Reader) LeaveOut(name, why string) {
 // CloudTrail reads a file with CloudTrail records in any of their forms. What is
 // wrong with the file is noted in the report; an error is one of reading it.
 func (r *Reader) CloudTrail(name string, in io.Reader) error {
+	err := r.file(name, in, r.event)
+	// No file of a trail is empty: this one lost what it held.
+	if err == nil && r.window.base+int64(r.window.end) == 0 {
+		if f := &r.files[len(r.files)-1]; f.Damage == "" {
+			f.Damage = "it is empty, and no file of CloudTrail is"
+		}
+	}
+	return err
+}
+
+// LogGroup reads the events of a log group, which may be none.
+func (r *Reader) LogGroup(name string, in io.Reader) error {
 	return r.file(name, in, r.event)
 }
 
@@ -260,6 +278,9 @@ func (r *Reader) countCall(c *call) error {
 		rec.key = c.key
 	}
 	rec.class = r.classes.Of(string(c.code), status, false)
+	if at >= r.begin && at < r.end && r.classes.Contradictory(string(c.code), status) {
+		r.contradictory++
+	}
 	return r.add(&rec)
 }
 
@@ -287,7 +308,7 @@ func (r *Reader) add(rec *record) error {
 func (r *Reader) Finish() (sla.Input, error) {
 	in := sla.Input{
 		Month: r.month, Account: r.account, Region: r.region,
-		Files: r.files, Skipped: r.skipped, Malformed: r.malformed, Seen: r.seen,
+		Files: r.files, Skipped: r.skipped, Malformed: r.malformed, Seen: r.seen, Contradictory: r.contradictory,
 	}
 	return in, r.tally.finish(&in)
 }

@@ -188,6 +188,23 @@ func TestTruncatedFiles(t *testing.T) {
 	}
 }
 
+// An empty file lost all of its records; a log group may have none.
+func TestEmptyFiles(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string]string{"plain": "", "gzip": zip(t, "")} {
+		r := reader(t)
+		if err := r.LogGroup("log group g", strings.NewReader(data)); err != nil {
+			t.Fatal(err)
+		}
+		got := readAll(t, r, trail(file()), trail(data), client(data))
+		for i, want := range []string{"", "", "it is empty, and no file of CloudTrail is", ""} {
+			if got.Files[i].Damage != want {
+				t.Errorf("%s: file %d: %q, want %q", name, i, got.Files[i].Damage, want)
+			}
+		}
+	}
+}
+
 // Records that lie across what is read at once are whole.
 func TestFilesLongerThanTheWindow(t *testing.T) {
 	t.Parallel()
@@ -265,9 +282,10 @@ func TestOutageAcrossTheMonthAndRegions(t *testing.T) {
 // A failed ReEncrypt names two keys, and both are affected.
 func TestBothKeysOfReEncrypt(t *testing.T) {
 	t.Parallel()
-	record := strings.Replace(kms("2026-10-01T00:00:00Z", uuid(1), "KMSInternalException"), `"resources":[`, `"resources":[{"ARN":"`+keyARN+`0"},`, 1)
+	other := "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+	record := strings.Replace(kms("2026-10-01T00:00:00Z", uuid(1), "KMSInternalException"), `"resources":[`, `"resources":[{"ARN":"`+other+`"},`, 1)
 	got := readAll(t, reader(t), trail(file(record)))
-	if !slices.Equal(got.Keys, []string{keyARN, keyARN + "0"}) {
+	if !slices.Equal(got.Keys, []string{keyARN, other}) {
 		t.Errorf("keys %v", got.Keys)
 	}
 }
@@ -461,6 +479,19 @@ func TestFaultsWithoutADenominator(t *testing.T) {
 	if got := readAll(t, reader(t), trail(bridge), trail(kms("2026-10-01T00:00:00Z", uuid(2), ""))); got.Intervals[0].FaultsOnly {
 		t.Error("the requests of CloudTrail are no denominator")
 	}
+	line := func(n, status int) string {
+		return fmt.Sprintf(`{"time":"2026-10-01T00:00:00Z","requestId":"%s","region":"eu-west-1","status":%d}`+"\n", uuid(n), status)
+	}
+	for name, test := range map[string]struct {
+		client string
+		only   bool
+	}{
+		"the rule's own fault": {line(1, 500), true}, "other failures": {line(2, 500) + line(3, 400), true}, "a request that was served": {line(2, 500) + line(3, 200), false},
+	} {
+		if got := readAll(t, reader(t), trail(bridge), client(test.client)); got.Intervals[0].FaultsOnly != test.only {
+			t.Errorf("client logs with %s: faults only is %v", name, !test.only)
+		}
+	}
 }
 
 // counted is all that must not depend on order, division and duplication.
@@ -558,6 +589,43 @@ func TestNothingSecretIsKept(t *testing.T) {
 	}
 	if len(got.Failed) != 1 || got.Failed[0].ID != sla.Hidden || got.Failed[0].Operation != sla.Hidden {
 		t.Errorf("%+v", got.Failed)
+	}
+}
+
+// A secret of letters and digits alone has no form of KMS either. It counts, and
+// each such ID once.
+func TestWhatHasNotTheFormOfKMSIsHidden(t *testing.T) {
+	t.Parallel()
+	line := func(id, operation, key string) string {
+		return `{"time":"2026-10-01T00:00:00Z","requestId":"` + id + `","operation":"` + operation + `","region":"eu-west-1","keyArn":"` + key + `","status":500}` + "\n"
+	}
+	odd := line(secret, secret, "arn:aws:kms:eu-west-1:111122223333:key/"+secret) + line(secret, secret, "arn:aws:kms:eu-west-1:"+secret+":key/1234abcd-12ab-34cd-56ef-1234567890ab")
+	got := readAll(t, reader(t), client(odd+line(uuid(1), "GenerateDataKeyWithoutPlaintext", keyARN)+line("g"+uuid(1)[1:], "a", "")))
+	if total(got).Faults != 3 || !slices.Equal(got.Keys, []string{keyARN}) || len(got.Failed) != 3 {
+		t.Fatalf("%+v, keys %v, %+v", total(got), got.Keys, got.Failed)
+	}
+	var shown []string
+	for _, q := range got.Failed {
+		shown = append(shown, q.ID+" "+q.Operation+" "+q.Key)
+	}
+	if want := []string{"*** *** ", "*** *** ***", uuid(1) + " GenerateDataKeyWithoutPlaintext " + keyARN}; !slices.Equal(shown, want) {
+		t.Errorf("%q, want %q", shown, want)
+	}
+}
+
+// A status that is not one of the code makes a fault that AWS may contest.
+func TestContradictoryLines(t *testing.T) {
+	t.Parallel()
+	var lines string
+	for i, outcome := range []string{
+		`"status":400,"errorCode":"KMSInternalException"`, `"status":200,"errorCode":"InternalFailure"`, `"status":500,"errorCode":"ThrottlingException"`, `"status":503,"errorCode":"AccessDeniedException"`, `"status":500,"errorCode":"Throttling"`, `"status":500,"errorCode":"Unknown"`,
+		`"status":500,"errorCode":"KMSInternalException"`, `"status":400,"errorCode":"ThrottlingException"`, `"status":503`, `"errorCode":"KMSInternalException"`,
+	} {
+		lines += fmt.Sprintf(`{"time":"2026-10-01T00:00:00Z","requestId":"%s","region":"eu-west-1",%s}`+"\n", uuid(i), outcome)
+	}
+	got := readAll(t, reader(t), client(lines))
+	if want := (sla.Interval{Requests: 10, Faults: 4, Contestable: 5, Rejected: 1}); total(got) != want || got.Contradictory != 5 {
+		t.Errorf("%+v, want %+v; %d contradictory, want 5", total(got), want, got.Contradictory)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -253,8 +254,8 @@ func (t *Tally) keepFailed(interval int64, r *record) {
 		return
 	}
 	next := failed{r.id, r.origin, sla.Request{
-		Time: time.Unix(r.unix, 0).UTC(), ID: shown(r.request), Operation: shown(r.operation), Code: shown(r.code),
-		Status: r.status, Key: string(r.key), Source: r.origin.Name(), Class: r.class,
+		Time: time.Unix(r.unix, 0).UTC(), ID: shownID(r.request), Operation: shownOperation(r.operation), Code: shown(r.code),
+		Status: r.status, Key: shownKey(r.key), Source: r.origin.Name(), Class: r.class,
 	}}
 	at, found := slices.BinarySearchFunc(kept, next, func(a, b failed) int { return compareID(a.id, b.id) })
 	if found {
@@ -266,7 +267,7 @@ func (t *Tally) keepFailed(interval int64, r *record) {
 }
 
 func (t *Tally) keepKey(key []byte) {
-	if len(key) == 0 || t.keys[string(key)] {
+	if !keyForm.Match(key) || t.keys[string(key)] {
 		return
 	}
 	t.keys[string(key)] = true
@@ -316,6 +317,32 @@ func shown(s []byte) string {
 	return string(s)
 }
 
+// What KMS writes: anything else in its place may be a secret.
+var (
+	operationForm = regexp.MustCompile(`^[A-Z][A-Za-z]{2,63}$`)
+	keyForm       = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
+)
+
+// shownID is a request ID if it is a UUID.
+func shownID(s []byte) string {
+	if _, ok := uuidOf(s); !ok {
+		return sla.Hidden
+	}
+	return string(s)
+}
+
+func shownOperation(s []byte) string { return inForm(operationForm, s) }
+
+func shownKey(s []byte) string { return inForm(keyForm, s) }
+
+// inForm is a value that a log may lack.
+func inForm(form *regexp.Regexp, s []byte) string {
+	if len(s) > 0 && !form.Match(s) {
+		return sla.Hidden
+	}
+	return string(s)
+}
+
 // finish counts.
 func (t *Tally) finish(in *sla.Input) error {
 	listed := map[requestID]failed{}
@@ -348,7 +375,9 @@ func (t *Tally) finish(in *sla.Input) error {
 			iv.Contestable++
 		}
 		failed := e.class >= sla.Faulted
-		if e.origins&^(1<<Bridge) != 0 || !failed {
+		// Of a rule or a client's log that holds only errors nobody knows what else
+		// there was; a request that was served says that it holds more.
+		if e.origins&(1<<Trail) != 0 || e.class == sla.Served {
 			iv.FaultsOnly = false
 		}
 		if e.differ {
@@ -374,7 +403,8 @@ func (t *Tally) finish(in *sla.Input) error {
 		return err
 	}
 	slices.SortFunc(in.Failed, func(a, b sla.Request) int {
-		return cmp.Or(cmp.Compare(a.Interval, b.Interval), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
+		// Hidden IDs are alike, so the rest decides.
+		return cmp.Or(cmp.Compare(a.Interval, b.Interval), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Class, b.Class))
 	})
 	in.MoreFailed = all - int64(len(in.Failed))
 	t.fewerKeys()
