@@ -174,6 +174,11 @@ func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
 			return m, hash, nil, fmt.Errorf("read %s: %w", d.Name, err)
 		case Sum256(data) != d.SHA256:
 			problems = append(problems, named(d.Name)+": changed")
+		case d.Name == "report.json":
+			var s Summary
+			if json.Unmarshal(data, &s) != nil || s.Account != m.Account || s.Region != m.Region || s.Month != m.Month {
+				problems = append(problems, fmt.Sprintf("%s: changed: its account, region and month are not those of report.json", ManifestName))
+			}
 		}
 	}
 	err = fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
