@@ -288,6 +288,9 @@ func (w *World) judgeMonth(ctx context.Context, j *judging, hash bool) (*sla.Rep
 	if err != nil {
 		return nil, environment(err)
 	}
+	if w.Now != nil && !w.Now().Before(terms.Deadline(m).AddDate(0, 0, 1)) {
+		w.note("warning", "the claim was due by %s, by the earlier reading of the agreement", r.Deadline)
+	}
 	return r, nil
 }
 

@@ -146,7 +146,7 @@ func TestStatusAsJSON(t *testing.T) {
 	if m := s.Months[1]; m.Month != "2026-10" || m.Kept != nil || m.Deadline != "2026-12-30" || len(m.Claims) != 1 || m.Claims[0].Percent != 10 || m.Claims[0].Sent != "" {
 		t.Errorf("%+v", m)
 	}
-	if _, status := d.run("sla", "file", dir, "--confirm", hash); status != ExitOK || b.opened != 1 {
+	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitOK || b.opened != 1 {
 		t.Fatalf("%d %s", status, d.stderr.String())
 	}
 	d.Now = func() time.Time { return time.Date(2026, 12, 30, 23, 59, 0, 0, time.UTC) }
@@ -180,7 +180,7 @@ func TestTheRecordComesBeforeTheCase(t *testing.T) {
 			}
 			return "", c.fails
 		}
-		if _, status := d.run("sla", "file", dir, "--confirm", hash); status != c.status {
+		if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != c.status {
 			t.Errorf("%v: status %d", c.fails, status)
 		}
 		if _, err := os.Stat(path); (err == nil) != c.stays {
@@ -188,7 +188,7 @@ func TestTheRecordComesBeforeTheCase(t *testing.T) {
 		}
 	}
 	before := b.opened
-	if _, status := d.run("sla", "file", dir, "--confirm", hash); status != ExitProblems || b.opened != before {
+	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitProblems || b.opened != before {
 		t.Errorf("after an unknown outcome: status %d, %d opened", status, b.opened-before)
 	}
 }

@@ -21,6 +21,7 @@ import (
 type sending struct {
 	dir, confirm      string
 	service, category string
+	incomplete        bool
 }
 
 func (w *World) slaFileCommand() *cobra.Command {
@@ -35,7 +36,8 @@ SHA-256 of the manifest, which keywatch sla claim printed, the case is opened.
 The folder must be unchanged. What was sent is recorded in filed.json in the folder;
 keywatch sla verify knows that file. A claim that has a record, or a case with the same
 subject, is not sent again. AWS Support has an API from the Business plan on; without
-one, the steps for the console are printed.`,
+one, the steps for the console are printed. A claim that lacks a piece is sent only with
+--incomplete.`,
 		Example: "  keywatch sla file claim-2026-10\n  keywatch sla file claim-2026-10 --confirm 3f5a…",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,6 +46,7 @@ one, the steps for the console are printed.`,
 		},
 	}
 	cmd.Flags().StringVar(&f.confirm, "confirm", "", "the SHA-256 of the manifest: open the case")
+	cmd.Flags().BoolVar(&f.incomplete, "incomplete", false, "send a claim that lacks a piece")
 	cmd.Flags().StringVar(&f.service, "service", "", "service code of AWS Support (default: the one about billing)")
 	cmd.Flags().StringVar(&f.category, "category", "", "category code (default: the service's one about credits)")
 	return cmd
@@ -121,6 +124,11 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 	}
 	for _, piece := range c.Missing {
 		w.note("warning", "the claim lacks a piece: %s", piece)
+	}
+	if len(c.Missing) > 0 && f.confirm != "" && !f.incomplete {
+		w.note("error", "the claim in %s lacks %s; nothing was sent", f.dir, counted(len(c.Missing), "piece"))
+		w.note("hint", "mend the claim, or send it as it is with --incomplete")
+		return nil, "", errGate
 	}
 	if w.Now != nil && !w.Now().Before(c.Deadline.AddDate(0, 0, 1)) {
 		w.note("warning", "the claim was due by %s, by the earlier reading of the agreement", c.Deadline.Format(time.DateOnly))

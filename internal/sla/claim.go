@@ -66,6 +66,9 @@ func Claim(r *Report, health *Digest) ([]Document, error) {
 	var docs []Document
 	add := func(name string, data []byte) { docs = append(docs, Document{name, data}) }
 	add("claim.md", r.markdown())
+	if len(r.Missing) > 0 {
+		add("missing.md", r.missingPieces())
+	}
 	add("intervals.csv", r.intervalsCSV())
 	add("requests.csv", r.requestsCSV())
 	if r.in.Health != nil {
@@ -171,6 +174,11 @@ func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
 			return m, hash, nil, fmt.Errorf("read %s: %w", d.Name, err)
 		case Sum256(data) != d.SHA256:
 			problems = append(problems, named(d.Name)+": changed")
+		case d.Name == "report.json":
+			var s Summary
+			if json.Unmarshal(data, &s) != nil || s.Account != m.Account || s.Region != m.Region || s.Month != m.Month {
+				problems = append(problems, fmt.Sprintf("%s: changed: its account, region and month are not those of report.json", ManifestName))
+			}
 		}
 	}
 	err = fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
@@ -248,19 +256,21 @@ func (r *Report) requestsCSV() []byte {
 	return b.Bytes()
 }
 
+// missingPieces is for the person who reviews the claim, and no part of what is sent.
+func (r *Report) missingPieces() []byte {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, "Missing: a claim that lacks such a piece was denied. This file is not sent.")
+	fmt.Fprintln(&b)
+	for _, m := range r.Missing {
+		fmt.Fprintf(&b, "- %s\n", m)
+	}
+	return b.Bytes()
+}
+
 // markdown is the claim itself, ready to be read by a person and pasted.
 func (r *Report) markdown() []byte {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	if len(r.Missing) > 0 {
-		p("> **Missing. A claim that lacks such a piece was denied. Mend these, or remove this")
-		p("> list if you send it as it is.**")
-		p(">")
-		for _, m := range r.Missing {
-			p("> - %s", m)
-		}
-		p("")
-	}
 	p("# %s\n", subject(r.terms, r.Region, r.in.Month))
 	p("- Subject of the case: `%s`", subject(r.terms, r.Region, r.in.Month))
 	p("- Case: Account and billing, in the AWS Support Center of account %s", r.Account)

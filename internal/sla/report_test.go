@@ -183,6 +183,19 @@ func TestClaimIsProved(t *testing.T) {
 	if _, _, problems, _ := Verify(dir); len(problems) != 1 || !strings.Contains(problems[0], "not as keywatch writes it") {
 		t.Errorf("a space behind the manifest: %q", problems)
 	}
+	for _, other := range []func(*Manifest){
+		func(m *Manifest) { m.Account = "444455556666" }, func(m *Manifest) { m.Region = "us-east-1" }, func(m *Manifest) { m.Month = "2026-09" },
+	} {
+		head := m
+		other(&head)
+		dir = folder(docs)
+		if dir[ManifestName].Data, err = encode(head); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, problems, _ := Verify(dir); len(problems) != 1 || !strings.Contains(problems[0], "not those of report.json") {
+			t.Errorf("the manifest of %s in %s for %s: %q", head.Account, head.Region, head.Month, problems)
+		}
+	}
 	dir = folder(docs)
 	dir["sub/notes.txt"], dir["a\x1bb"] = &fstest.MapFile{}, &fstest.MapFile{Data: []byte("x")}
 	if _, _, problems, _ := Verify(dir); len(problems) != 2 || !strings.HasPrefix(problems[0], `"a\x1bb": extra`) || !strings.Contains(problems[1], `sub/notes.txt: extra`) {

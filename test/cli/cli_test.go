@@ -127,14 +127,14 @@ func account(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// confirm STATUS DIR: sla file with the SHA-256 of the folder's manifest ends with
+// confirm STATUS DIR [FLAG...]: sla file with the SHA-256 of the folder's manifest ends with
 // this status.
 func confirm(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: confirm STATUS DIR")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: confirm STATUS DIR [FLAG...]")
 	}
 	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(ts.ReadFile(filepath.Join(args[1], "manifest.json")))))
-	exits(ts, false, []string{args[0], "keywatch", "sla", "file", args[1], "--confirm", hash})
+	exits(ts, false, append([]string{args[0], "keywatch", "sla", "file", args[1], "--confirm", hash}, args[2:]...))
 }
 
 // exits STATUS COMMAND...: the command ends with exactly this status.
