@@ -215,7 +215,7 @@ func readBounded(dir fs.FS, name string, most int64) ([]byte, error) {
 func (r *Report) intervalsCSV() []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	_ = w.Write([]string{"begins_utc", "ends_utc", "requests", "faults", "contestable_faults", "rejected", "availability_percent", "availability_with_contestable_percent", "requests_from", "successful_request", "call_count"})
+	_ = w.Write([]string{"begins_utc", "ends_utc", "requests", "faults", "contestable_faults", "rejected", "unknown_errors", "availability_percent", "availability_with_contestable_percent", "requests_from", "successful_request", "call_count"})
 	for i, iv := range r.in.Intervals {
 		without, with, from, successes, calls := "100.0000", "100.0000", "", "", ""
 		if r.in.Kept != nil && r.in.Kept[i].Known {
@@ -230,7 +230,7 @@ func (r *Report) intervalsCSV() []byte {
 		}
 		_ = w.Write([]string{
 			stamp(r.in.Month.IntervalStart(i)), stamp(r.in.Month.IntervalStart(i + 1)),
-			fmt.Sprint(iv.Requests), fmt.Sprint(iv.Faults), fmt.Sprint(iv.Contestable), fmt.Sprint(iv.Rejected), without, with,
+			fmt.Sprint(iv.Requests), fmt.Sprint(iv.Faults), fmt.Sprint(iv.Contestable), fmt.Sprint(iv.Rejected), fmt.Sprint(iv.Unjudged), without, with,
 			from, successes, calls,
 		})
 	}
@@ -404,6 +404,9 @@ func TermsText(w io.Writer) {
 			for _, c := range f.Value {
 				term(f.Mark, f.Source, "%s: %s, %s", c.Class, c.Code, c.Why)
 			}
+		}
+		for _, f := range []Fact[[]string]{t.Client, t.Common} {
+			term(f.Mark, f.Source, "client errors: %s", strings.Join(f.Value, ", "))
 		}
 		for _, e := range t.Exclusions.Value {
 			term(t.Exclusions.Mark, t.Exclusions.Source, "excluded: %s", e)

@@ -57,8 +57,8 @@ func TestKeptNumbersAreTheDenominator(t *testing.T) {
 	if in.Intervals[287] != before {
 		t.Error("the input was changed")
 	}
-	if csv := string(r.intervalsCSV()); !strings.Contains(csv, "\n2026-10-01T23:55:00Z,2026-10-02T00:00:00Z,1000,1,0,0,99.9000,99.9000,CloudWatch SuccessfulRequest and the failed requests of the logs,999,2000\n") ||
-		!strings.Contains(csv, "\n2026-10-01T00:30:00Z,2026-10-01T00:35:00Z,0,0,0,0,100.0000,100.0000,,,\n") {
+	if csv := string(r.intervalsCSV()); !strings.Contains(csv, "\n2026-10-01T23:55:00Z,2026-10-02T00:00:00Z,1000,1,0,0,0,99.9000,99.9000,CloudWatch SuccessfulRequest and the failed requests of the logs,999,2000\n") ||
+		!strings.Contains(csv, "\n2026-10-01T00:30:00Z,2026-10-01T00:35:00Z,0,0,0,0,0,100.0000,100.0000,,,\n") {
 		t.Errorf("%.600s", csv)
 	}
 	if md := string(r.markdown()); !strings.Contains(md, "Of 2 intervals the requests are those that CloudWatch counted") {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,13 @@ type Request struct {
 	Source    string    `json:"source"`
 	Class     Class     `json:"-"`
 	Interval  int       `json:"-"`
+}
+
+// CodeCount is an error code, or the HTTP status of requests without one.
+type CodeCount struct {
+	Code     string `json:"errorCode"`
+	CountsAs string `json:"countsAs"`
+	Requests int64  `json:"requests"`
 }
 
 // File is one input and what became of it.
@@ -97,7 +105,11 @@ type Input struct {
 	// number that is kept of each interval.
 	Failed     []Request
 	MoreFailed int64
-	Keys       []string
+	// Codes are the error codes of all requests that were not served.
+	Codes []CodeCount
+	// Said are what a person said that codes count as: CODE=CLASS, sorted.
+	Said []string
+	Keys []string
 	// MoreKeys says that there are more keys than are kept.
 	MoreKeys bool
 	// Kept is nil if no kept numbers were given, else one for each interval.
@@ -159,6 +171,9 @@ type Report struct {
 	Idle          int      `json:"intervalsWithoutRequests"`
 	Requests      int64    `json:"requests"`
 	Rejected      int64    `json:"rejectedByCaller"`
+	// Unjudged failed with a code that the terms do not know.
+	Unjudged int64       `json:"failedByUnknownCodes"`
+	Codes    []CodeCount `json:"errorCodes"`
 	// FromMetric are the intervals whose requests CloudWatch counted, Unknown
 	// those of which no numbers were kept; both 0 without kept numbers.
 	FromMetric  int       `json:"intervalsCountedByCloudWatch"`
@@ -212,7 +227,8 @@ func Build(in Input) (*Report, error) {
 			fmt.Sprintf("%s: %d days after the billing period", t.deadlineByDays(in.Month).Format(time.DateOnly), t.ClaimDays.Value),
 			fmt.Sprintf("%s: the end of billing cycle %d after the month", t.deadlineByCycles(in.Month).Format(time.DateOnly), t.ClaimCycles.Value),
 		},
-		Keys: listed(in.Keys), MoreKeys: in.MoreKeys, Below: []Bad{},
+		Codes: listed(in.Codes),
+		Keys:  listed(in.Keys), MoreKeys: in.MoreKeys, Below: []Bad{},
 		Failed: listed(in.Failed), MoreFailed: in.MoreFailed, Health: []Event{},
 		Sources: listed(in.Sources), Files: listed(in.Files), Skipped: in.Skipped,
 		Malformed: in.Malformed, Disagreed: in.Disagreed, Contradictory: in.Contradictory,
@@ -221,9 +237,14 @@ func Build(in Input) (*Report, error) {
 	if in.Charges != nil {
 		r.Charges = down(in.Charges, 2)
 	}
+	allFailed := 0
 	for i, iv := range in.Intervals {
 		r.Requests += iv.Requests
 		r.Rejected += iv.Rejected
+		r.Unjudged += iv.Unjudged
+		if iv.AllFailed {
+			allFailed++
+		}
 		r.Figure.Faults += iv.Faults
 		r.Contestable.Faults += iv.Faults + iv.Contestable
 		if iv.Requests == 0 {
@@ -250,6 +271,12 @@ func Build(in Input) (*Report, error) {
 	r.figure(&r.Contestable, Sum(in.Intervals, true))
 	r.crossReference()
 	r.Assumptions = append(t.assumptions(), method...)
+	if allFailed > 0 {
+		r.Assumptions = append(r.Assumptions, fmt.Sprintf("In %s every request failed that the clients' logs hold. The same logs hold requests that were served at most 12 hours before or after, so they are taken to be whole.", count(allFailed, "interval")))
+	}
+	for _, said := range in.Said {
+		r.Assumptions = append(r.Assumptions, fmt.Sprintf("Whoever made this report said what a code counts as: %s.", said))
+	}
 	r.Missing = r.missing()
 	return r, nil
 }
@@ -273,8 +300,8 @@ func (in Input) withKept() Input {
 		}
 		source.Requests += k.Successes
 		iv := &in.Intervals[i]
-		iv.FaultsOnly = false
-		if n := k.Successes + iv.Faults + iv.Contestable + iv.Rejected; n > iv.Requests {
+		iv.FaultsOnly, iv.AllFailed = false, false
+		if n := k.Successes + iv.Faults + iv.Contestable + iv.Rejected + iv.Unjudged; n > iv.Requests {
 			iv.Requests, iv.ByMetric = n, true
 		}
 	}
@@ -343,6 +370,9 @@ func (r *Report) missing() []string {
 	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
 		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them, or client logs that hold nothing else of that time. Add CloudTrail or client logs of all requests, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
 	}
+	if r.Unjudged > 0 {
+		add("%s failed with a code that the terms do not know (%s). They count as no faults; look up what the codes mean and say it: --count-as CODE=fault, contestable or rejected.", count(int(r.Unjudged), "request"), r.unknownCodes())
+	}
 	if len(r.Below) > 0 {
 		if len(r.Keys) == 0 {
 			add("No log names the KMS key of a failed request. A claim names the affected resources.")
@@ -358,6 +388,21 @@ func (r *Report) missing() []string {
 		}
 	}
 	return out
+}
+
+// unknownCodes are the codes that the terms do not know, the first of them.
+func (r *Report) unknownCodes() string {
+	var out []string
+	for _, c := range r.Codes {
+		if c.CountsAs == Unjudged.Name() {
+			out = append(out, fmt.Sprintf("%s: %d", c.Code, c.Requests))
+		}
+	}
+	const most = 5
+	if n := len(out); n > most {
+		out = append(out[:most], fmt.Sprintf("and %d more", n-most))
+	}
+	return strings.Join(out, ", ")
 }
 
 // ClientLogs is the source that the agreement asks for.

@@ -42,9 +42,18 @@ type Class uint8
 const (
 	Served      Class = iota // answered
 	Rejected                 // an error of the caller's side: a request, no fault
+	Unjudged                 // an error that the terms do not know: counted like Rejected, and said
 	Faulted                  // a server-side error
 	Contestable              // one that may come from the customer's own key store
 )
+
+// Name is how a report calls it.
+func (c Class) Name() string {
+	return [...]string{"served", "rejected", "unknown", "fault", "contestable"}[c]
+}
+
+// Failed says whether the request counts as failed by either reading.
+func (c Class) Failed() bool { return c >= Faulted }
 
 // Code says what an error code counts as.
 type Code struct {
@@ -53,23 +62,29 @@ type Code struct {
 	Why   string `json:"why"`
 }
 
+// named says that it is a code, and no description of several.
+func (c Code) named() bool { return !strings.Contains(c.Code, " ") }
+
 // Terms are one version of the agreement.
 type Terms struct {
 	// Version is the date that the page calls its last update.
-	Version    string         `json:"version"`
-	Effective  Fact[string]   `json:"effective"`
-	Commitment Fact[string]   `json:"commitmentPercent"`
-	Scope      Fact[string]   `json:"scope"`
-	Tiers      Fact[[]Tier]   `json:"tiers"`
-	Floor      Fact[string]   `json:"creditAboveUSD"`
-	Interval   Fact[int]      `json:"intervalSeconds"`
-	Uptime     Fact[string]   `json:"monthlyUptimePercentage"`
-	Idle       Fact[string]   `json:"intervalWithoutRequests"`
-	Error      Fact[string]   `json:"error"`
-	Faults     Fact[[]Code]   `json:"faultCodes"`
-	Unmodelled Fact[[]Code]   `json:"faultCodesOutsideTheModel"`
-	Contested  Fact[[]Code]   `json:"contestableCodes"`
-	Excluded   Fact[[]Code]   `json:"excludedCodes"`
+	Version    string       `json:"version"`
+	Effective  Fact[string] `json:"effective"`
+	Commitment Fact[string] `json:"commitmentPercent"`
+	Scope      Fact[string] `json:"scope"`
+	Tiers      Fact[[]Tier] `json:"tiers"`
+	Floor      Fact[string] `json:"creditAboveUSD"`
+	Interval   Fact[int]    `json:"intervalSeconds"`
+	Uptime     Fact[string] `json:"monthlyUptimePercentage"`
+	Idle       Fact[string] `json:"intervalWithoutRequests"`
+	Error      Fact[string] `json:"error"`
+	Faults     Fact[[]Code] `json:"faultCodes"`
+	Unmodelled Fact[[]Code] `json:"faultCodesOutsideTheModel"`
+	Contested  Fact[[]Code] `json:"contestableCodes"`
+	Excluded   Fact[[]Code] `json:"excludedCodes"`
+	// Client and Common are further errors of the caller's side, by their names alone.
+	Client     Fact[[]string] `json:"clientCodes"`
+	Common     Fact[[]string] `json:"commonClientCodes"`
 	Exclusions Fact[[]string] `json:"exclusions"`
 	// ClaimCycles and ClaimDays are the two readings of the claim window; the
 	// earlier deadline is used.
@@ -86,7 +101,9 @@ const (
 	sister     = "Amazon API Gateway Service Level Agreement, a sister agreement of the same template"
 	relative   = "AWS Payment Cryptography Service Level Agreement, the nearest relative"
 	model      = "service model of the KMS API (fault: true), botocore 1.43.11"
+	clientSide = "service model of the KMS API (errors that are no faults), botocore 1.43.11"
 	remembered = "recollection of the KMS API's HTTP status codes; the service model has none"
+	commonPage = "Common Errors (the API references of AWS services), with the spellings that CloudTrail is known to use"
 	thirdHand  = "a third party's guide, \"AWS KMS SLA Credits & Refunds Guide\""
 	readOn     = "2026-11-23"
 	noRegion   = "each account; the page names no region"
@@ -139,8 +156,33 @@ func common() Terms {
 		Excluded: assumed([]Code{
 			{"ThrottlingException", "excluded", "a 400: your request rate"},
 			{"KMSInvalidStateException", "excluded", "a 400: the state of the key or of your custom key store"},
-			{"every other code", "excluded", "a client error by the model"},
+			{"every client error below", "excluded", "an error of the caller's side"},
 		}, remembered),
+		Client: read([]string{
+			"AlreadyExistsException", "CloudHsmClusterInUseException", "CloudHsmClusterInvalidConfigurationException",
+			"CloudHsmClusterNotActiveException", "CloudHsmClusterNotFoundException", "CloudHsmClusterNotRelatedException",
+			"ConflictException", "CustomKeyStoreHasCMKsException", "CustomKeyStoreInvalidStateException",
+			"CustomKeyStoreNameInUseException", "CustomKeyStoreNotFoundException", "DisabledException",
+			"DryRunOperationException", "ExpiredImportTokenException", "IncorrectKeyException",
+			"IncorrectKeyMaterialException", "IncorrectTrustAnchorException", "InvalidAliasNameException",
+			"InvalidArnException", "InvalidCiphertextException", "InvalidGrantIdException", "InvalidGrantTokenException",
+			"InvalidImportTokenException", "InvalidKeyUsageException", "InvalidMarkerException", "KMSInvalidMacException",
+			"KMSInvalidSignatureException", "LimitExceededException", "MalformedPolicyDocumentException",
+			"NotFoundException", "TagException", "UnsupportedOperationException", "XksKeyAlreadyInUseException",
+			"XksKeyInvalidConfigurationException", "XksKeyNotFoundException",
+			"XksProxyIncorrectAuthenticationCredentialException", "XksProxyInvalidConfigurationException",
+			"XksProxyInvalidResponseException", "XksProxyUriEndpointInUseException", "XksProxyUriInUseException",
+			"XksProxyUriUnreachableException", "XksProxyVpcEndpointServiceInUseException",
+			"XksProxyVpcEndpointServiceInvalidConfigurationException", "XksProxyVpcEndpointServiceNotFoundException",
+		}, clientSide),
+		Common: assumed([]string{
+			"AccessDenied", "ExpiredToken", "IncompleteSignature", "InvalidAction", "InvalidClientTokenId",
+			"InvalidParameterCombination", "InvalidParameterValue", "InvalidQueryParameter", "InvalidSignature",
+			"MalformedQueryString", "MissingAction", "MissingAuthenticationToken", "MissingParameter", "NotAuthorized",
+			"OptInRequired", "RequestExpired", "Serialization", "SignatureDoesNotMatch", "Throttling",
+			"UnauthorizedOperation", "UnknownOperation", "UnrecognizedClient", "Validation", "ValidationError",
+			"VpceAccessDenied",
+		}, commonPage),
 		Exclusions: assumed([]string{
 			"what lies outside AWS's reasonable control, or internet access beyond its demarcation point",
 			"your own actions or inactions, for example disabling a key or making it inaccessible",
@@ -184,7 +226,7 @@ func Current() Terms {
 func (t Terms) FaultCodes() []string {
 	var out []string
 	for _, c := range slices.Concat(t.Faults.Value, t.Unmodelled.Value, t.Contested.Value) {
-		if !strings.Contains(c.Code, " ") { // a code, and no description of several
+		if c.named() {
 			out = append(out, c.Code, strings.TrimSuffix(c.Code, "Exception"))
 		}
 	}
@@ -198,40 +240,82 @@ func (t Terms) MonthlyBudget() string {
 	return strings.TrimRight(down(t.Allowed(30*24*3600/t.Interval.Value), 5), "0")
 }
 
-// classes are the codes of the terms by their name without "Exception", which
-// some logs leave out.
-type classes map[string]Class
-
 // Classes says by code and HTTP status what a request counts as.
-type Classes struct{ codes classes }
+type Classes struct {
+	// codes of the terms by their name without "Exception", which some logs leave
+	// out.
+	codes map[string]Class
+	// said are codes of which a person said what they count as.
+	said map[string]Class
+}
 
 // Classes reads the codes out of the terms, once for many requests.
 func (t Terms) Classes() *Classes {
-	c := &Classes{codes: classes{}}
+	c := &Classes{codes: map[string]Class{}}
 	for _, f := range []struct {
 		codes []Code
 		class Class
 	}{{t.Faults.Value, Faulted}, {t.Unmodelled.Value, Faulted}, {t.Contested.Value, Contestable}, {t.Excluded.Value, Rejected}} {
 		for _, code := range f.codes {
-			c.codes[strings.TrimSuffix(code.Code, "Exception")] = f.class
+			if code.named() {
+				c.codes[short(code.Code)] = f.class
+			}
 		}
 	}
+	for _, name := range slices.Concat(t.Client.Value, t.Common.Value) {
+		c.codes[short(name)] = Rejected
+	}
 	return c
+}
+
+func short(code string) string { return strings.TrimSuffix(code, "Exception") }
+
+// Codes are the codes of the terms, in both spellings.
+func (c *Classes) Codes() []string {
+	var out []string
+	for name := range c.codes {
+		out = append(out, name, name+"Exception")
+	}
+	slices.Sort(out)
+	return out
+}
+
+// CountAs takes the word of a person for a code that the terms do not know: as
+// fault, contestable or rejected.
+func (c *Classes) CountAs(code, class string) error {
+	if known, ok := c.codes[short(code)]; ok {
+		return fmt.Errorf("%s is a code of the terms, and counts as %s", code, known.Name())
+	}
+	for _, as := range []Class{Faulted, Contestable, Rejected} {
+		if as.Name() == class {
+			if c.said == nil {
+				c.said = map[string]Class{}
+			}
+			c.said[short(code)] = as
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is nothing that a code counts as; allowed: fault, contestable, rejected", class)
 }
 
 // Of classes one request: by its error code, and where that says nothing by its
 // HTTP status, which is 0 if the log has none. customKeyStore says that the key
 // lives in one.
 func (c *Classes) Of(code string, status int, customKeyStore bool) Class {
-	class, known := c.codes[strings.TrimSuffix(code, "Exception")]
+	class, known := c.codes[short(code)]
+	if !known {
+		class, known = c.said[c.name(code, status)]
+	}
 	switch {
 	case c.Contradictory(code, status):
 		return Contestable
 	case known:
 	case status == 500 || status == 503:
 		class = Faulted
-	case code != "" || status >= 300:
+	case status >= 400 && status < 500:
 		class = Rejected
+	case code != "" || status >= 300:
+		class = Unjudged
 	}
 	if class == Faulted && customKeyStore {
 		return Contestable
@@ -239,16 +323,29 @@ func (c *Classes) Of(code string, status int, customKeyStore bool) Class {
 	return class
 }
 
+// name is the code under which a request is found, or its status if it has none.
+func (c *Classes) name(code string, status int) string {
+	if code == "" && status > 0 {
+		return StatusCode(status)
+	}
+	return short(code)
+}
+
+// StatusCode stands for the code of a request that has but a status.
+func StatusCode(status int) string { return fmt.Sprintf("HTTP-%d", status) }
+
 // Contradictory says that the status is not one of the code: below 500 of a fault, or
-// from 500 on of a client error. A code that is no exception of KMS, such as the
+// from 500 on of a client error. A code that the terms do not know, such as the
 // Unknown of a client that could not read the answer, says nothing.
 func (c *Classes) Contradictory(code string, status int) bool {
-	name, exception := strings.CutSuffix(code, "Exception")
-	class, known := c.codes[name]
-	if known && class != Rejected {
-		return status > 0 && status < 500
+	class, known := c.codes[short(code)]
+	switch {
+	case !known:
+		return false
+	case class == Rejected:
+		return status >= 500
 	}
-	return (known || exception) && status >= 500
+	return status > 0 && status < 500
 }
 
 // assumptions are the terms that nobody read at the source, in words.
@@ -278,6 +375,7 @@ func (t Terms) assumptions() []string {
 	add(t.Unmodelled.Mark, "Errors are also %s, which the model of KMS does not list.", codes(t.Unmodelled.Value))
 	add(t.Contested.Mark, "AWS may contest: %s.", codes(t.Contested.Value))
 	add(t.Excluded.Mark, "No errors are: %s.", codes(t.Excluded.Value))
+	add(t.Common.Mark, "Further errors of the caller's side are: %s.", strings.Join(t.Common.Value, ", "))
 	add(t.Exclusions.Mark, "The exclusions are those of sister agreements; nothing here looks for them.")
 	add(t.ClaimCycles.Mark, "A claim is due by the end of billing cycle %d after the incident;", t.ClaimCycles.Value)
 	add(t.ClaimDays.Mark, "or %d days after the billing period. The earlier is used.", t.ClaimDays.Value)

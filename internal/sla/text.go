@@ -28,6 +28,13 @@ func Text(w io.Writer, r *Report) {
 	r.figures(w)
 	fmt.Fprintln(w)
 	field(w, "requests", "%d, %d rejected for reasons of the caller", r.Requests, r.Rejected)
+	for i, c := range r.Codes {
+		if i == mostLines {
+			field(w, "", "... and %d more codes", len(r.Codes)-i)
+			break
+		}
+		field(w, "", "%8d %-11s %s", c.Requests, c.CountsAs, c.Code)
+	}
 	field(w, "intervals", "%d of 5 minutes, %d without requests (100 %% available)", r.Intervals, r.Idle)
 	if r.in.Kept != nil {
 		field(w, "", "%d counted by CloudWatch, %d without kept numbers", r.FromMetric, r.Unknown)

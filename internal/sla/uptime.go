@@ -15,11 +15,15 @@ type Interval struct {
 	// Faults are server-side errors; Contestable are those besides that AWS may
 	// put down to the customer's own key store.
 	Faults, Contestable int64
-	// Rejected are errors of the caller's side, throttling among them.
-	Rejected int64
+	// Rejected are errors of the caller's side, throttling among them; Unjudged
+	// those of which the terms do not say whose side they are of.
+	Rejected, Unjudged int64
 	// FaultsOnly says that the requests come from sources that hold nothing but
 	// errors, so that nobody knows how many others there were.
 	FaultsOnly bool
+	// AllFailed says that no request was served, by client logs that hold served
+	// ones of nearby: they are taken to be whole.
+	AllFailed bool
 	// ByMetric says that CloudWatch counted more requests than the logs hold.
 	ByMetric bool
 }

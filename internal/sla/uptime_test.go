@@ -249,8 +249,12 @@ func TestWhatCodesCountAs(t *testing.T) {
 		{"DependencyTimeoutException", 503, false, Contestable},
 		{"", 500, false, Faulted}, {"", 503, false, Faulted}, {"Unknown", 500, false, Faulted},
 		// Only 500 and 503 are errors; throttling is a 400.
-		{"", 502, false, Rejected}, {"", 404, false, Rejected}, {"ThrottlingException", 400, false, Rejected},
+		{"", 502, false, Unjudged}, {"", 404, false, Rejected}, {"ThrottlingException", 400, false, Rejected},
 		{"KMSInvalidStateException", 0, true, Rejected}, {"AccessDenied", 0, false, Rejected},
+		{"ConflictException", 0, false, Rejected}, {"Conflict", 409, false, Rejected},
+		// Nobody knows whose fault that is: it may be a new code of either side.
+		{"NewException", 0, false, Unjudged}, {"NewException", 0, true, Unjudged}, {"NewException", 200, false, Unjudged},
+		{"NewException", 400, false, Rejected}, {"NewException", 503, false, Faulted}, {"NewException", 504, false, Unjudged},
 	} {
 		if got := classes.Of(test.code, test.status, test.store); got != test.want {
 			t.Errorf("%q, status %d, custom key store %v: class %d, want %d", test.code, test.status, test.store, got, test.want)

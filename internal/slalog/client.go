@@ -12,10 +12,11 @@ type call struct {
 }
 
 var (
-	errCallTime  = errors.New("has no time in the form of RFC 3339")
-	errCallPlace = errors.New("has no region, or one of another form")
-	errCallID    = errors.New("has no requestId: nobody could find it again")
-	errOutcome   = errors.New("has neither status (a number from 100 to 599) nor errorCode")
+	errCallTime    = errors.New("has no time in the form of RFC 3339")
+	errCallPlace   = errors.New("has no region, or one of another form")
+	errCallAccount = errors.New("has no account; say with --account whose log it is")
+	errCallID      = errors.New("has no requestId: nobody could find it again")
+	errOutcome     = errors.New("has neither status (a number from 100 to 599) nor errorCode")
 )
 
 // scanCall reads the line at i.

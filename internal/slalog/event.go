@@ -31,7 +31,7 @@ var (
 	errTime     = errors.New("has no eventTime in the form 2026-10-01T00:00:00Z")
 	errNoID     = errors.New("has neither requestID nor eventID")
 	errNotText  = errors.New("has a field that is no text where text belongs")
-	errNoPlace  = errors.New("has no awsRegion or no recipientAccountId")
+	errNoPlace  = errors.New("has no awsRegion or no recipientAccountId, or one of another form")
 	errNoEvent  = errors.New("has no eventSource: it is no CloudTrail event")
 	errTooLong  = errors.New("has a record of more than 4 MiB")
 	errNoRecord = errors.New("is no JSON object, with or without a time before it")

@@ -150,7 +150,7 @@ func (s *source) Read(p []byte) (int, error) {
 func (r *Reader) file(name string, in io.Reader, take taker) error {
 	f := sla.File{Name: visible(name)}
 	src := &source{in: in}
-	if r.hash {
+	if r.Hash {
 		src.sum = sha256.New()
 	}
 	r.raw.Reset(src)
@@ -170,7 +170,7 @@ func (r *Reader) file(name string, in io.Reader, take taker) error {
 			return ioError(name, err)
 		}
 	}
-	if src.err == nil && r.hash {
+	if src.err == nil && r.Hash {
 		if _, err := io.Copy(io.Discard, &r.raw); err != nil {
 			return ioError(name, err)
 		}

@@ -201,7 +201,10 @@ func FuzzReader(f *testing.F) {
 	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte, client bool) {
-		r := NewReader(account, region, october, terms, NewTally(october, dir), true)
+		r := NewReader(Options{Only: Place{account, region}, Month: october, Classes: terms.Classes(), Dir: dir, Hash: true})
+		if err := r.Want(Place{account, region}); err != nil {
+			t.Fatal(err)
+		}
 		read := r.CloudTrail
 		if client {
 			read = r.Requests
@@ -209,10 +212,7 @@ func FuzzReader(f *testing.F) {
 		if err := read("name", bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
 		}
-		in, err := r.Finish()
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := finish(t, r)[0]
 		said, err := json.Marshal(in.Malformed)
 		if err != nil {
 			t.Fatal(err)
@@ -277,10 +277,7 @@ func TestMemoryDoesNotGrowWithTheLog(t *testing.T) {
 		if err := r.CloudTrail("f", in); err != nil {
 			t.Fatal(err)
 		}
-		got, err := r.Finish()
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := finish(t, r)[0]
 		if total(got).Requests != int64(n) {
 			t.Fatalf("%d requests of %d", total(got).Requests, n)
 		}
@@ -338,7 +335,7 @@ func BenchmarkScan(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				r := reader(b)
-				r.hash = false
+				r.Hash = false
 				if err := r.CloudTrail("f", strings.NewReader(data)); err != nil {
 					b.Fatal(err)
 				}

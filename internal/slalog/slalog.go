@@ -13,9 +13,13 @@
 package slalog
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"keywatch/internal/sla"
@@ -50,6 +54,7 @@ func (o Origin) Unseen() string {
 type record struct {
 	unix   int64
 	id     requestID
+	place  uint16
 	class  sla.Class
 	origin Origin
 	status int
@@ -107,34 +112,137 @@ func hashed(s []byte) requestID {
 	return id
 }
 
-// Reader reads logs and hands what counts to a tally.
+// Place is what a month is judged for.
+type Place struct{ Account, Region string }
+
+// Options are what a [Reader] needs.
+type Options struct {
+	// Only the place with these; what is empty is any.
+	Only    Place
+	Month   sla.Month
+	Classes *sla.Classes
+	// Dir is an empty directory for what does not fit into memory.
+	Dir string
+	// Hash says to take the SHA-256 of each file.
+	Hash bool
+}
+
+// Reader reads logs, once for all accounts and regions in them, and hands what
+// counts to a tally.
 type Reader struct {
-	account, region string
-	month           sla.Month
-	classes         *sla.Classes
-	tally           *Tally
-	// hash says to take the SHA-256 of each file.
-	hash bool
+	Options
+	tally *Tally
 
 	files     []sla.File
 	skipped   map[string]int64
 	malformed sla.Malformed
-	// contradictory counts lines of client logs.
-	contradictory int64
-	seen          []bool
+	places    map[string]*place
+	// last is the place of the last record; name is for looking one up.
+	last *place
+	name []byte
+	// placed are the records of all places, and judged those with requests to KMS.
+	placed int64
+	judged []*place
 	// begin and end of the month in seconds of Unix.
 	begin, end int64
 	day        dayCache
 	buffers
 }
 
-// NewReader reads what belongs to one account, region and month.
-func NewReader(account, region string, m sla.Month, t sla.Terms, tally *Tally, hash bool) *Reader {
+// place is what the logs hold of one account and region.
+type place struct {
+	Place
+	// index is its number in the tally; -1 without a request to KMS.
+	index int
+	// wanted says that somebody asked for it by name.
+	wanted  bool
+	records int64
+	// Records that were read and not counted.
+	service, month, noCall int64
+	// contradictory counts lines of client logs.
+	contradictory int64
+	// seen has a bit for each hour of the month of which there is a log.
+	seen [31*24/64 + 1]uint64
+}
+
+const (
+	// mostPlaces are all accounts and regions that logs may name.
+	mostPlaces = 1 << 16
+	// mostJudged are those with requests to KMS: each takes half a megabyte.
+	mostJudged = 256
+)
+
+// NewReader reads what belongs to a month.
+func NewReader(o Options) *Reader {
 	return &Reader{
-		account: account, region: region, month: m, classes: t.Classes(), tally: tally, hash: hash,
-		begin: m.Start().Unix(), end: m.End().Unix(),
-		skipped: map[string]int64{}, seen: make([]bool, m.Intervals()*sla.IntervalSeconds/3600),
+		Options: o, tally: newTally(o.Month, o.Dir, o.Classes),
+		begin: o.Month.Start().Unix(), end: o.Month.End().Unix(),
+		skipped: map[string]int64{}, places: map[string]*place{},
 	}
+}
+
+// Want asks for the input of a place even if no log names it.
+func (r *Reader) Want(p Place) error {
+	at, err := r.placeOf([]byte(p.Account), []byte(p.Region))
+	if err != nil || at == nil {
+		return err
+	}
+	at.wanted = true
+	return r.number(at)
+}
+
+// placeOf is the place of a record, or nil if it is none of those asked for.
+func (r *Reader) placeOf(account, region []byte) (*place, error) {
+	if p := r.last; p != nil && string(account) == p.Account && string(region) == p.Region {
+		return p, nil
+	}
+	if !isAccount(account) || !isRegion(region) {
+		return nil, errNoPlace
+	}
+	if r.Only.Account != "" && string(account) != r.Only.Account || r.Only.Region != "" && string(region) != r.Only.Region {
+		return nil, nil
+	}
+	r.name = append(append(append(r.name[:0], account...), '/'), region...)
+	p := r.places[string(r.name)]
+	if p == nil {
+		if len(r.places) == mostPlaces {
+			return nil, tallyError{fmt.Errorf("the logs hold more than %d accounts and regions; name an account or a region", mostPlaces)}
+		}
+		p = &place{Place: Place{string(account), string(region)}, index: -1}
+		r.places[string(r.name)] = p
+	}
+	r.last = p
+	return p, nil
+}
+
+// number gives a place its number in the tally.
+func (r *Reader) number(p *place) error {
+	if p.index < 0 {
+		if len(r.judged) == mostJudged {
+			return tallyError{fmt.Errorf("requests to KMS were made in more than %d accounts and regions; name an account or a region", mostJudged)}
+		}
+		p.index = len(r.judged)
+		r.judged = append(r.judged, p)
+	}
+	return nil
+}
+
+func isAccount(s []byte) bool {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(s) == 12
+}
+
+func isRegion(s []byte) bool {
+	for _, c := range s {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 32
 }
 
 // Reasons for which a record is read and not counted.
@@ -211,20 +319,18 @@ func (r *Reader) count(e *event) error {
 	if !ok {
 		return errTime
 	}
-	if e.region == nil || e.account == nil {
-		return errNoPlace
+	p, err := r.placeOf(e.account, e.region)
+	if p == nil {
+		r.elsewhere(err)
+		return err
 	}
-	if string(e.region) != r.region || string(e.account) != r.account {
-		r.skipped[otherPlace]++
-		return nil
-	}
-	r.see(at)
+	r.see(p, at)
 	if string(e.source) != "kms.amazonaws.com" {
-		r.skipped[otherService]++
+		p.service++
 		return nil
 	}
 	if string(e.kind) != "AwsApiCall" {
-		r.skipped[noCall]++
+		p.noCall++
 		return nil
 	}
 	rec := record{unix: at, request: e.request, operation: e.name, code: e.code, key: e.key, second: e.second, origin: Trail}
@@ -237,8 +343,15 @@ func (r *Reader) count(e *event) error {
 	if e.envelope {
 		rec.origin = Bridge
 	}
-	rec.class = r.classes.Of(string(e.code), 0, e.customKeyStore)
-	return r.add(&rec)
+	rec.class = r.Classes.Of(string(e.code), 0, e.customKeyStore)
+	return r.add(p, &rec)
+}
+
+// elsewhere counts a record of a place that nobody asks for.
+func (r *Reader) elsewhere(err error) {
+	if err == nil {
+		r.skipped[otherPlace]++
+	}
 }
 
 // call takes the line of a client's log.
@@ -261,56 +374,108 @@ func (r *Reader) countCall(c *call) error {
 		return c.wrong
 	case !ok:
 		return errCallTime
-	case c.region == nil || !plain(c.region):
+	case !isRegion(c.region):
 		return errCallPlace
+	case c.account == nil && r.Only.Account == "":
+		return errCallAccount
 	case !number || status == 0 && c.code == nil:
 		return errOutcome
 	case c.request == nil:
 		return errCallID
 	}
-	if string(c.region) != r.region || c.account != nil && string(c.account) != r.account {
-		r.skipped[otherPlace]++
-		return nil
+	account := c.account
+	if account == nil {
+		account = []byte(r.Only.Account)
 	}
-	r.see(at)
+	p, err := r.placeOf(account, c.region)
+	if p == nil {
+		r.elsewhere(err)
+		return err
+	}
+	r.see(p, at)
 	rec := record{unix: at, request: c.request, operation: c.operation, code: c.code, status: status, origin: Client}
 	if isKey(c.key) {
 		rec.key = c.key
 	}
-	rec.class = r.classes.Of(string(c.code), status, false)
-	if at >= r.begin && at < r.end && r.classes.Contradictory(string(c.code), status) {
-		r.contradictory++
+	rec.class = r.Classes.Of(string(c.code), status, false)
+	if at >= r.begin && at < r.end && r.Classes.Contradictory(string(c.code), status) {
+		p.contradictory++
 	}
-	return r.add(&rec)
+	return r.add(p, &rec)
 }
 
 // see notes that there is a log of that hour.
-func (r *Reader) see(unix int64) {
+func (r *Reader) see(p *place, unix int64) {
+	p.records++
+	r.placed++
 	if unix >= r.begin && unix < r.end {
-		r.seen[(unix-r.begin)/3600] = true
+		hour := (unix - r.begin) / 3600
+		p.seen[hour/64] |= 1 << (hour % 64)
 	}
+}
+
+// hours says of each hour of the month whether there is a log.
+func (p *place) hours(m sla.Month) []bool {
+	out := make([]bool, m.Intervals()*sla.IntervalSeconds/3600)
+	for h := range out {
+		out[h] = p.seen[h/64]&(1<<(h%64)) != 0
+	}
+	return out
 }
 
 // slack is how far outside of the month a request is still looked at: another
 // log may say that it was within, by a better clock.
 const slack = 24 * 3600
 
-func (r *Reader) add(rec *record) error {
+func (r *Reader) add(p *place, rec *record) error {
 	if rec.unix < r.begin-slack || rec.unix >= r.end+slack {
-		r.skipped[otherMonth]++
+		p.month++
 		return nil
 	}
-	rec.id = idOf(rec.request)
+	if err := r.number(p); err != nil {
+		return err
+	}
+	rec.id, rec.place = idOf(rec.request), uint16(p.index)
 	return r.tally.add(rec)
 }
 
-// Finish counts what was read. The reader cannot be used after it.
-func (r *Reader) Finish() (sla.Input, error) {
-	in := sla.Input{
-		Month: r.month, Account: r.account, Region: r.region,
-		Files: r.files, Skipped: r.skipped, Malformed: r.malformed, Seen: r.seen, Contradictory: r.contradictory,
+// Finish counts what was read: an input for each place that was wanted or has a
+// request to KMS in the month, sorted. The reader cannot be used after it.
+func (r *Reader) Finish() ([]sla.Input, error) {
+	all := make([]sla.Input, len(r.judged))
+	for i, p := range r.judged {
+		all[i] = sla.Input{
+			Month: r.Month, Account: p.Account, Region: p.Region,
+			Files: r.files, Skipped: r.skips(p), Malformed: r.malformed, Seen: p.hours(r.Month), Contradictory: p.contradictory,
+		}
 	}
-	return in, r.tally.finish(&in)
+	if err := r.tally.finish(all); err != nil {
+		return nil, err
+	}
+	var out []sla.Input
+	for i, p := range r.judged {
+		if p.wanted || slices.ContainsFunc(all[i].Intervals, func(iv sla.Interval) bool { return iv.Requests > 0 }) {
+			out = append(out, all[i])
+		}
+	}
+	slices.SortFunc(out, func(a, b sla.Input) int {
+		return cmp.Or(strings.Compare(a.Account, b.Account), strings.Compare(a.Region, b.Region))
+	})
+	return out, nil
+}
+
+// skips are the records that one place did not count, by the reason.
+func (r *Reader) skips(p *place) map[string]int64 {
+	out := maps.Clone(r.skipped)
+	for _, s := range []struct {
+		why string
+		n   int64
+	}{{otherPlace, r.placed - p.records}, {otherService, p.service}, {otherMonth, p.month}, {noCall, p.noCall}} {
+		if s.n > 0 {
+			out[s.why] += s.n
+		}
+	}
+	return out
 }
 
 // dayCache turns times into seconds of Unix; most follow one of the same day.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,21 +42,105 @@ func (t tallyError) Unwrap() error { return t.error }
 // entry is what is kept of a request.
 type entry struct {
 	id       requestID
-	interval int32
+	interval int16
+	place    uint16
 	class    sla.Class
-	first    Origin // whose clock gave the interval
-	origins  uint8  // a bit for each
-	differ   bool   // two records told it differently
+	code     uint8 // of Tally.codes
+	origins  uint8 // a bit for each
+	differ   bool  // two records told it differently
 }
 
+// first is the origin whose clock gave the interval.
+func (e *entry) first() int { return bits.TrailingZeros8(e.origins) }
+
 // merge makes one of two records of a request. The order does not matter.
-func (e *entry) merge(o entry) {
-	e.differ = e.differ || o.differ || (e.class >= sla.Faulted) != (o.class >= sla.Faulted)
-	e.class = max(e.class, o.class)
-	e.origins |= o.origins
-	if o.first < e.first || o.first == e.first && o.interval < e.interval {
-		e.first, e.interval = o.first, o.interval
+func (t *Tally) merge(e *entry, o entry) {
+	e.differ = e.differ || o.differ || e.class.Failed() != o.class.Failed()
+	if o.class > e.class || o.class == e.class && t.codes.more(o.code, e.code) {
+		e.class, e.code = o.class, o.code
 	}
+	if o.first() < e.first() || o.first() == e.first() && o.interval < e.interval {
+		e.interval = o.interval
+	}
+	e.origins |= o.origins
+}
+
+// codes are the error codes that the logs hold, by number; 0 is none.
+type codes struct {
+	names []string
+	index map[string]uint8
+	// known are those of the terms, which have a number from the start.
+	known int
+	// over says that there were more than have a number.
+	over bool
+}
+
+// otherCode stands for all codes that the terms do not know, if there are too many.
+const (
+	otherCode = "other"
+	mostCodes = 255
+)
+
+func newCodes(known []string) *codes {
+	c := &codes{names: append([]string{""}, known...), index: map[string]uint8{}}
+	for i, name := range c.names {
+		c.index[name] = uint8(i)
+	}
+	c.known = len(c.names)
+	return c
+}
+
+func (c *codes) of(r *record) uint8 {
+	if len(r.code) == 0 && r.status > 0 {
+		return c.number(sla.StatusCode(r.status))
+	}
+	if i, known := c.index[string(r.code)]; known {
+		return i
+	}
+	return c.number(shown(r.code))
+}
+
+func (c *codes) number(name string) uint8 {
+	i, known := c.index[name]
+	switch {
+	case known:
+	case len(c.names) == mostCodes:
+		c.over = true
+		return mostCodes
+	default:
+		i = uint8(len(c.names))
+		c.names = append(c.names, name)
+		c.index[name] = i
+	}
+	return i
+}
+
+// name of a number. With too many codes those that the terms do not know are one:
+// which of them came first must not matter.
+func (c *codes) name(i uint8) string {
+	if int(i) >= len(c.names) || c.over && int(i) >= c.known {
+		return otherCode
+	}
+	return c.names[i]
+}
+
+// more orders codes, so that of two the same is taken in whatever order they come:
+// a code says more than a status.
+func (c *codes) more(a, b uint8) bool {
+	if a == b {
+		return false
+	}
+	status := func(name string) int {
+		switch {
+		case name == "":
+			return 0
+		case strings.HasPrefix(name, "HTTP-"):
+			return 1
+		}
+		return 2
+	}
+	x, y := c.name(a), c.name(b)
+	return cmp.Or(cmp.Compare(status(x), status(y)), cmp.Compare(x, y)) > 0
 }
 
 // Tally counts each request once. Beyond so many it keeps them in files of a
@@ -66,13 +152,25 @@ type Tally struct {
 	level int
 	buf   []entry
 	files []*part
+	codes *codes
 
 	// The failed requests of each interval with the smallest IDs, so that neither
 	// the order of the logs nor their division matters.
-	failed map[int64][]failed
-	keys   map[string]bool
-	// moreKeys says that a key was left out.
-	moreKeys bool
+	failed map[spot][]failed
+	keys   map[uint16]*keys
+}
+
+// spot is an interval of a place.
+type spot struct {
+	place    uint16
+	interval int64
+}
+
+// keys are those of failed requests of a place.
+type keys struct {
+	arns map[string]bool
+	// more says that a key was left out.
+	more bool
 }
 
 type part struct {
@@ -87,18 +185,22 @@ type failed struct {
 	sla.Request
 }
 
-// NewTally counts the requests of a month; dir is an empty directory for what
+// newTally counts the requests of a month; dir is an empty directory for what
 // does not fit into memory.
-func NewTally(m sla.Month, dir string) *Tally {
-	return &Tally{month: m, dir: dir, max: mostEntries, failed: map[int64][]failed{}, keys: map[string]bool{}}
+func newTally(m sla.Month, dir string, known *sla.Classes) *Tally {
+	return &Tally{month: m, dir: dir, max: mostEntries, codes: newCodes(known.Codes()), failed: map[spot][]failed{}, keys: map[uint16]*keys{}}
 }
 
 func (t *Tally) add(r *record) error {
 	interval := t.month.Interval(r.unix)
-	if r.class >= sla.Faulted {
+	e := entry{id: r.id, interval: int16(interval), place: r.place, class: r.class, origins: 1 << r.origin}
+	if r.class != sla.Served {
+		e.code = t.codes.of(r)
+	}
+	if r.class.Failed() {
 		t.keepFailed(interval, r)
 	}
-	return t.put(entry{id: r.id, interval: int32(interval), class: r.class, first: r.origin, origins: 1 << r.origin})
+	return t.put(e)
 }
 
 func (t *Tally) put(e entry) error {
@@ -119,11 +221,13 @@ func (t *Tally) put(e entry) error {
 
 // compact sorts and makes one of the records of a request.
 func (t *Tally) compact() {
-	slices.SortFunc(t.buf, func(a, b entry) int { return cmp.Or(cmp.Compare(a.id.hi, b.id.hi), cmp.Compare(a.id.lo, b.id.lo)) })
+	slices.SortFunc(t.buf, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.id.hi, b.id.hi), cmp.Compare(a.id.lo, b.id.lo), cmp.Compare(a.place, b.place))
+	})
 	kept := t.buf[:0]
 	for _, e := range t.buf {
-		if n := len(kept); n > 0 && kept[n-1].id == e.id {
-			kept[n-1].merge(e)
+		if n := len(kept); n > 0 && kept[n-1].id == e.id && kept[n-1].place == e.place {
+			t.merge(&kept[n-1], e)
 			continue
 		}
 		kept = append(kept, e)
@@ -169,8 +273,9 @@ func (t *Tally) spill() error {
 func (e *entry) encode(b *[entrySize]byte) {
 	binary.LittleEndian.PutUint64(b[0:], e.id.hi)
 	binary.LittleEndian.PutUint64(b[8:], e.id.lo)
-	binary.LittleEndian.PutUint32(b[16:], uint32(e.interval))
-	b[20], b[21], b[22], b[23] = byte(e.class), byte(e.first), e.origins, 0
+	binary.LittleEndian.PutUint16(b[16:], uint16(e.interval))
+	binary.LittleEndian.PutUint16(b[18:], e.place)
+	b[20], b[21], b[22], b[23] = byte(e.class), e.code, e.origins, 0
 	if e.differ {
 		b[23] = 1
 	}
@@ -179,8 +284,8 @@ func (e *entry) encode(b *[entrySize]byte) {
 func decode(b *[entrySize]byte) entry {
 	return entry{
 		id:       requestID{binary.LittleEndian.Uint64(b[0:]), binary.LittleEndian.Uint64(b[8:])},
-		interval: int32(binary.LittleEndian.Uint32(b[16:])),
-		class:    sla.Class(b[20]), first: Origin(b[21]), origins: b[22], differ: b[23] == 1,
+		interval: int16(binary.LittleEndian.Uint16(b[16:])), place: binary.LittleEndian.Uint16(b[18:]),
+		class: sla.Class(b[20]), code: b[21], origins: b[22], differ: b[23] == 1,
 	}
 }
 
@@ -196,7 +301,7 @@ func (t *Tally) each(f func(entry)) error {
 	if err := t.spill(); err != nil {
 		return err
 	}
-	sub := Tally{dir: t.dir, max: t.max, level: t.level + 1, buf: t.buf}
+	sub := Tally{dir: t.dir, max: t.max, level: t.level + 1, buf: t.buf, codes: t.codes}
 	for _, p := range t.files {
 		if p == nil {
 			continue
@@ -246,10 +351,11 @@ func (p *part) each(f func(entry) error) error {
 // keepFailed keeps what a claim shows of a failed request.
 func (t *Tally) keepFailed(interval int64, r *record) {
 	if interval >= 0 && interval < int64(t.month.Intervals()) {
-		t.keepKey(r.key)
-		t.keepKey(r.second)
+		t.keepKey(r.place, r.key)
+		t.keepKey(r.place, r.second)
 	}
-	kept := t.failed[interval]
+	at := spot{r.place, interval}
+	kept := t.failed[at]
 	if len(kept) == mostListed && compareID(r.id, kept[mostListed-1].id) > 0 {
 		return
 	}
@@ -257,41 +363,42 @@ func (t *Tally) keepFailed(interval int64, r *record) {
 		Time: time.Unix(r.unix, 0).UTC(), ID: shownID(r.request), Operation: shownOperation(r.operation), Code: shown(r.code),
 		Status: r.status, Key: shownKey(r.key), Source: r.origin.Name(), Class: r.class,
 	}}
-	at, found := slices.BinarySearchFunc(kept, next, func(a, b failed) int { return compareID(a.id, b.id) })
+	i, found := slices.BinarySearchFunc(kept, next, func(a, b failed) int { return compareID(a.id, b.id) })
 	if found {
-		kept[at] = betterWord(kept[at], next)
+		kept[i] = betterWord(kept[i], next)
 		return
 	}
-	kept = slices.Insert(kept, at, next)
-	t.failed[interval] = kept[:min(len(kept), mostListed)]
+	kept = slices.Insert(kept, i, next)
+	t.failed[at] = kept[:min(len(kept), mostListed)]
 }
 
-func (t *Tally) keepKey(key []byte) {
-	if !keyForm.Match(key) || t.keys[string(key)] {
+func (t *Tally) keepKey(place uint16, key []byte) {
+	if !keyForm.Match(key) {
 		return
 	}
-	t.keys[string(key)] = true
-	if len(t.keys) > 2*mostKeys {
-		t.fewerKeys()
+	k := t.keys[place]
+	if k == nil {
+		k = &keys{arns: map[string]bool{}}
+		t.keys[place] = k
+	}
+	if k.arns[string(key)] {
+		return
+	}
+	k.arns[string(key)] = true
+	if len(k.arns) > 2*mostKeys {
+		k.fewer()
 	}
 }
 
-// fewerKeys keeps those that come first, whatever the order they came in.
-func (t *Tally) fewerKeys() {
-	all := t.sortedKeys()
-	for _, key := range all[min(len(all), mostKeys):] {
-		delete(t.keys, key)
-		t.moreKeys = true
+// fewer keeps those that come first, whatever the order they came in.
+func (k *keys) fewer() []string {
+	all := slices.Sorted(maps.Keys(k.arns))
+	kept := all[:min(len(all), mostKeys)]
+	for _, arn := range all[len(kept):] {
+		delete(k.arns, arn)
+		k.more = true
 	}
-}
-
-func (t *Tally) sortedKeys() []string {
-	all := make([]string, 0, len(t.keys))
-	for key := range t.keys {
-		all = append(all, key)
-	}
-	slices.Sort(all)
-	return all
+	return kept
 }
 
 func compareID(a, b requestID) int {
@@ -343,76 +450,154 @@ func inForm(form *regexp.Regexp, s []byte) string {
 	return string(s)
 }
 
-// finish counts.
-func (t *Tally) finish(in *sla.Input) error {
-	listed := map[requestID]failed{}
-	for _, all := range t.failed {
+// finish counts, into the input of each place.
+func (t *Tally) finish(in []sla.Input) error {
+	type request struct {
+		place uint16
+		id    requestID
+	}
+	listed := map[request]failed{}
+	for at, all := range t.failed {
 		for _, f := range all {
-			if other, known := listed[f.id]; known {
+			key := request{at.place, f.id}
+			if other, known := listed[key]; known {
 				f = betterWord(f, other)
 			}
-			listed[f.id] = f
+			listed[key] = f
 		}
 	}
-	in.Intervals = make([]sla.Interval, t.month.Intervals())
-	for i := range in.Intervals {
-		in.Intervals[i].FaultsOnly = true
+	counts := make([]*count, len(in))
+	for i := range in {
+		in[i].Intervals = make([]sla.Interval, t.month.Intervals())
+		counts[i] = newCount(t.month.Intervals())
 	}
-	var requests, faults [origins]int64
-	var all int64
 	err := t.each(func(e entry) {
-		if e.interval < 0 || int(e.interval) >= len(in.Intervals) {
+		n, of := counts[e.place], &in[e.place]
+		client := e.origins&(1<<Client) != 0
+		if client && e.class == sla.Served {
+			n.served[hour(int(e.interval))] = true
+		}
+		if e.interval < 0 || int(e.interval) >= len(of.Intervals) {
 			return
 		}
-		iv := &in.Intervals[e.interval]
+		iv := &of.Intervals[e.interval]
 		iv.Requests++
 		switch e.class {
 		case sla.Rejected:
 			iv.Rejected++
+		case sla.Unjudged:
+			iv.Unjudged++
 		case sla.Faulted:
 			iv.Faults++
 		case sla.Contestable:
 			iv.Contestable++
 		}
-		failed := e.class >= sla.Faulted
 		// Of a rule or a client's log that holds only errors nobody knows what else
 		// there was; a request that was served says that it holds more.
 		if e.origins&(1<<Trail) != 0 || e.class == sla.Served {
-			iv.FaultsOnly = false
+			n.known[e.interval] = true
 		}
+		if client {
+			n.clients[e.interval] = true
+		}
+		n.count(e)
 		if e.differ {
-			in.Disagreed++
+			of.Disagreed++
 		}
-		for o := range origins {
-			if e.origins&(1<<o) != 0 {
-				requests[o]++
-				if failed {
-					faults[o]++
-				}
-			}
-		}
-		if failed {
-			all++
-			if f, ok := listed[e.id]; ok {
+		if e.class.Failed() {
+			n.failed++
+			if f, ok := listed[request{e.place, e.id}]; ok {
 				f.Class, f.Interval = e.class, int(e.interval)
-				in.Failed = append(in.Failed, f.Request)
+				of.Failed = append(of.Failed, f.Request)
 			}
 		}
 	})
 	if err != nil {
 		return err
 	}
+	for i := range in {
+		counts[i].finish(&in[i], t.codes)
+		if k := t.keys[uint16(i)]; k != nil {
+			in[i].Keys = k.fewer()
+			in[i].MoreKeys = k.more
+		}
+	}
+	return nil
+}
+
+// count is what is added up of a place.
+type count struct {
+	requests, faults [origins]int64
+	failed           int64
+	codes            map[codeClass]int64
+	// known says of each interval that its requests are a count of all, clients
+	// that a client's log holds any, and served of each hour, from a day before the
+	// month to a day after it, that a client's log holds one that was served.
+	known, clients, served []bool
+}
+
+type codeClass struct {
+	code  uint8
+	class sla.Class
+}
+
+// hour is that of an interval in count.served.
+func hour(interval int) int { return (interval*sla.IntervalSeconds + slack) / 3600 }
+
+func newCount(intervals int) *count {
+	return &count{
+		codes: map[codeClass]int64{}, known: make([]bool, intervals), clients: make([]bool, intervals),
+		served: make([]bool, hour(intervals)+slack/3600+1),
+	}
+}
+
+func (n *count) count(e entry) {
+	for o := range origins {
+		if e.origins&(1<<o) != 0 {
+			n.requests[o]++
+			if e.class.Failed() {
+				n.faults[o]++
+			}
+		}
+	}
+	if e.class != sla.Served {
+		n.codes[codeClass{e.code, e.class}]++
+	}
+}
+
+// around is how far, in hours, a served request of a client's log vouches for it:
+// who logs what was served and what was not has a whole log of an outage too.
+const around = 12
+
+func (n *count) finish(in *sla.Input, names *codes) {
+	for i := range in.Intervals {
+		iv := &in.Intervals[i]
+		iv.FaultsOnly = !n.known[i]
+		if iv.FaultsOnly && n.clients[i] {
+			at := hour(i)
+			iv.AllFailed = slices.Contains(n.served[max(0, at-around):min(len(n.served), at+around+1)], true)
+			iv.FaultsOnly = !iv.AllFailed
+		}
+	}
 	slices.SortFunc(in.Failed, func(a, b sla.Request) int {
 		// Hidden IDs are alike, so the rest decides.
 		return cmp.Or(cmp.Compare(a.Interval, b.Interval), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Class, b.Class))
 	})
-	in.MoreFailed = all - int64(len(in.Failed))
-	t.fewerKeys()
-	in.Keys, in.MoreKeys = t.sortedKeys(), t.moreKeys
+	in.MoreFailed = n.failed - int64(len(in.Failed))
 	for o := range origins {
-		if requests[o] > 0 {
-			in.Sources = append(in.Sources, sla.Source{Name: o.Name(), Requests: requests[o], Faults: faults[o], Unseen: o.Unseen()})
+		if n.requests[o] > 0 {
+			in.Sources = append(in.Sources, sla.Source{Name: o.Name(), Requests: n.requests[o], Faults: n.faults[o], Unseen: o.Unseen()})
 		}
 	}
-	return nil
+	sums := map[sla.CodeCount]int64{}
+	for c, requests := range n.codes {
+		sums[sla.CodeCount{Code: names.name(c.code), CountsAs: c.class.Name()}] += requests
+	}
+	for c, requests := range sums {
+		c.Requests = requests
+		in.Codes = append(in.Codes, c)
+	}
+	slices.SortFunc(in.Codes, func(a, b sla.CodeCount) int {
+		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Code, b.Code), cmp.Compare(a.CountsAs, b.CountsAs))
+	})
 }

@@ -179,7 +179,7 @@ func readLogs(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := slalog.NewReader(slaAccount, slaRegion, slaMonth, terms, slalog.NewTally(slaMonth, dir), false)
+	r := slalog.NewReader(slalog.Options{Only: slalog.Place{Account: slaAccount, Region: slaRegion}, Month: slaMonth, Classes: terms.Classes(), Dir: dir})
 	want := int64(-1)
 	if args[0] == floodArgument {
 		n, err := strconv.Atoi(args[1])
@@ -201,10 +201,14 @@ func readLogs(args []string, out io.Writer) error {
 			}
 		}
 	}
-	in, err := r.Finish()
+	all, err := r.Finish()
 	if err != nil {
 		return err
 	}
+	if len(all) != 1 {
+		return fmt.Errorf("%d accounts and regions, want 1", len(all))
+	}
+	in := all[0]
 	total := int64(0)
 	for _, iv := range in.Intervals {
 		total += iv.Requests
