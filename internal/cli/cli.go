@@ -63,6 +63,8 @@ type Witness interface {
 	Usage(ctx context.Context, begin, end time.Time) ([]evidence.Count, error)
 	// LogEvents writes the events of a log group, one a line.
 	LogEvents(ctx context.Context, group string, begin, end time.Time, to io.Writer) error
+	// Charges are what an account was charged for KMS in a month. Asking costs $0.01.
+	Charges(ctx context.Context, account string, m sla.Month) (sla.Charges, error)
 	SupportServices(context.Context) ([]sla.Service, error)
 	// SupportCase is the ID of a case with a subject, or "".
 	SupportCase(ctx context.Context, subject string) (string, error)

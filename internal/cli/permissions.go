@@ -57,7 +57,7 @@ whoever runs keywatch, the others then are for each role. The deploy itself goes
 through the roles of cdk bootstrap.
 
 Of the verbs of sla, which read no config, report and claim need theirs for
---log-group alone; sla file is the one that may do more than read: it opens a case
+--log-group, and for charges that are read, alone; sla file is the one that may do more than read: it opens a case
 of AWS Support.`,
 		Example:   "  keywatch permissions\n  keywatch permissions coverage > policy.json\n  keywatch permissions synth -c keywatch:inventory.source=live\n  keywatch permissions sla collect",
 		Args:      cobra.MaximumNArgs(2),

@@ -25,6 +25,8 @@ type bench struct {
 	open   func() (string, error)
 	opened int
 	cases  string
+	// charges are of the account by region.
+	charges sla.Charges
 }
 
 func (b *bench) Region() string { return "eu-west-1" }
@@ -40,6 +42,9 @@ func (b *bench) LogEvents(_ context.Context, _ string, begin, end time.Time, to 
 	}
 	_, err := io.WriteString(to, b.events)
 	return err
+}
+func (b *bench) Charges(context.Context, string, sla.Month) (sla.Charges, error) {
+	return b.charges, nil
 }
 func (b *bench) SupportServices(context.Context) ([]sla.Service, error) {
 	return []sla.Service{{Code: "billing", Name: "Billing", Categories: []sla.Category{{Code: "credits", Name: "Credits"}}}}, nil

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/costexplorer"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -65,6 +66,11 @@ type logsAPI interface {
 	FilterLogEvents(context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error)
 }
 
+// costsAPI is what they ask for charges that nobody gave.
+type costsAPI interface {
+	GetCostAndUsage(context.Context, *costexplorer.GetCostAndUsageInput, ...func(*costexplorer.Options)) (*costexplorer.GetCostAndUsageOutput, error)
+}
+
 type supportAPI interface {
 	AddAttachmentsToSet(context.Context, *support.AddAttachmentsToSetInput, ...func(*support.Options)) (*support.AddAttachmentsToSetOutput, error)
 	CreateCase(context.Context, *support.CreateCaseInput, ...func(*support.Options)) (*support.CreateCaseOutput, error)
@@ -90,6 +96,7 @@ const (
 
 	opGetMetricData       = "cloudwatch:GetMetricData"
 	opFilterLogEvents     = "logs:FilterLogEvents"
+	opGetCostAndUsage     = "ce:GetCostAndUsage"
 	opAddAttachmentsToSet = "support:AddAttachmentsToSet"
 	opCreateCase          = "support:CreateCase"
 	opDescribeCases       = "support:DescribeCases"
@@ -119,8 +126,8 @@ func Actions(verb string) (needed, optional []string) {
 		return actions, nil
 	case "sla collect":
 		return []string{opGetMetricData, opGetCallerIdentity}, nil
-	case "sla report", "sla claim": // with --log-group
-		return []string{opFilterLogEvents, opGetCallerIdentity}, nil
+	case "sla report", "sla claim": // with --log-group, and for charges that are read
+		return []string{opGetCostAndUsage, opFilterLogEvents, opGetCallerIdentity}, nil
 	case "sla file":
 		return []string{opGetCallerIdentity, opAddAttachmentsToSet, opCreateCase, opDescribeCases, opDescribeServices}, nil
 	case "synth", "plan":

@@ -126,6 +126,8 @@ func action(operation string) string {
 		return "get metric data"
 	case opFilterLogEvents:
 		return "read log group"
+	case opGetCostAndUsage:
+		return "read charges"
 	case opAddAttachmentsToSet:
 		return "upload attachments to AWS Support"
 	case opCreateCase:
@@ -349,7 +351,7 @@ func codeClass(code string) Class {
 	case "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
 		"NotAuthorized", "AuthFailure", "InvalidAccessKeyId", "OptInRequired":
 		return NoCredentials
-	case "InvalidMarkerException", "InvalidNextToken", "PaginationTokenExpiredException":
+	case "InvalidMarkerException", "InvalidNextToken", "InvalidNextTokenException", "PaginationTokenExpiredException":
 		return Incomplete
 	}
 	if isSignature(code) {

@@ -43,6 +43,7 @@ func DefaultRates() map[string]float64 {
 
 		opGetMetricData:       5,
 		opFilterLogEvents:     4,
+		opGetCostAndUsage:     1,
 		opAddAttachmentsToSet: 1,
 		opCreateCase:          1,
 		opDescribeCases:       1,
@@ -105,7 +106,7 @@ func (g *governor) HandleFinalize(ctx context.Context, in middleware.FinalizeInp
 func actionOf(ctx context.Context) string {
 	service := map[string]string{
 		"KMS": "kms", "STS": "sts", "CloudWatch": "cloudwatch", "CloudFormation": "cloudformation", "Resource Groups Tagging API": "tag",
-		"CloudWatch Logs": "logs", "Support": "support",
+		"CloudWatch Logs": "logs", "Cost Explorer": "ce", "Support": "support",
 	}[awsmiddleware.GetServiceID(ctx)]
 	return service + ":" + awsmiddleware.GetOperationName(ctx)
 }

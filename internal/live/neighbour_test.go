@@ -42,7 +42,7 @@ func TestRatesThatAreNone(t *testing.T) {
 		}
 	}
 	_, err := Open(t.Context(), Options{Now: now, Rates: map[string]float64{"kms:Describe": 1}})
-	if err == nil || !strings.Contains(err.Error(), `names "kms:Describe"; allowed: [cloudformation:`) {
+	if err == nil || !strings.Contains(err.Error(), `names "kms:Describe"; allowed: [ce:GetCostAndUsage cloudformation:`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,6 @@
 // Package live reads what an AWS account has: its KMS keys, its alarms, the names
 // of its dashboards, the stacks of keywatch, and for the verbs of sla what CloudWatch
-// counted and a log group holds. It is the only room with AWS SDK clients. It writes
+// counted, a log group holds and the bill says. It is the only room with AWS SDK clients. It writes
 // nothing, but that `sla file` opens a case (support.go).
 //
 // Start reading at [Open], then [Session.Inventory]. What it promises:
@@ -60,6 +60,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/costexplorer"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -144,6 +145,7 @@ type Session struct {
 	dashboards dashboardAPI
 	metrics    metricsAPI
 	logs       logsAPI
+	costs      costsAPI
 	support    supportAPI
 	tagging    taggingAPI
 
@@ -198,6 +200,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	cw := cloudwatch.NewFromConfig(cfg)
 	s.cloudwatch, s.dashboards, s.metrics = cw, cw, cw
 	s.logs = cloudwatchlogs.NewFromConfig(cfg)
+	s.costs = costexplorer.NewFromConfig(cfg)
 	s.support = support.NewFromConfig(cfg, func(o *support.Options) { o.Region = supportRegion(cfg.Region) })
 	s.cloudformation = cloudformation.NewFromConfig(cfg)
 	s.cloudtrail = cloudtrail.NewFromConfig(cfg)

@@ -129,11 +129,12 @@ func TestActionsAreTheInterfacesMethods(t *testing.T) {
 		t.Errorf("CoverageActions() = %v; the interfaces have %v", got, coverage)
 	}
 	optional := append(actions("cloudtrail", reflect.TypeFor[cloudtrailAPI]()), actions("cloudwatch", reflect.TypeFor[dashboardAPI]())...)
+	judged := append(actions("logs", reflect.TypeFor[logsAPI]()), actions("ce", reflect.TypeFor[costsAPI]())...)
 	for verb, want := range map[string][2][]string{
 		"synth": {synth, optional}, "plan": {synth, optional}, "explain": {synth, nil}, "snapshot": {synth, nil}, "coverage": {coverage, nil},
 		"sla collect": {slaNeeds(actions("cloudwatch", reflect.TypeFor[metricsAPI]())), nil},
-		"sla report":  {slaNeeds(actions("logs", reflect.TypeFor[logsAPI]())), nil},
-		"sla claim":   {slaNeeds(actions("logs", reflect.TypeFor[logsAPI]())), nil},
+		"sla report":  {slaNeeds(judged), nil},
+		"sla claim":   {slaNeeds(judged), nil},
 		"sla file":    {slaNeeds(actions("support", reflect.TypeFor[supportAPI]())), nil},
 	} {
 		if needed, more := Actions(verb); !slices.Equal(needed, want[0]) || !slices.Equal(more, want[1]) {
@@ -141,7 +142,7 @@ func TestActionsAreTheInterfacesMethods(t *testing.T) {
 		}
 	}
 	// Beside these, only sla file may do more than read.
-	for _, a := range slices.Concat(coverage, optional, actions("cloudwatch", reflect.TypeFor[metricsAPI]()), actions("logs", reflect.TypeFor[logsAPI]())) {
+	for _, a := range slices.Concat(coverage, optional, actions("cloudwatch", reflect.TypeFor[metricsAPI]()), judged) {
 		if !slices.ContainsFunc([]string{":Describe", ":List", ":Get", ":Filter"}, func(verb string) bool { return strings.Contains(a, verb) }) {
 			t.Errorf("%s does not only read", a)
 		}

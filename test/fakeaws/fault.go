@@ -29,6 +29,8 @@ const (
 	BadSignature
 	// NotFound answers NotFoundException.
 	NotFound
+	// NotEnabled answers DataUnavailableException.
+	NotEnabled
 	// InvalidState answers KMSInvalidStateException.
 	InvalidState
 	// InvalidMarker answers InvalidMarkerException.
@@ -70,6 +72,11 @@ const (
 	// all metrics are in it.
 	Partial
 	Warned
+	// Of charges, NoGroups leaves out the groups of the month, NoResults the month,
+	// and OtherMonth answers with another one.
+	NoGroups
+	NoResults
+	OtherMonth
 )
 
 // Forever as Fault.Times never stops.

@@ -343,6 +343,8 @@ func (s *Server) answer(req *request, fault Fault) answer {
 		return s.tagging(req, fault)
 	case "logs":
 		return s.logs(req, fault)
+	case "ce":
+		return s.costExplorer(req, fault)
 	case "support":
 		return s.support(req, fault)
 	case "cloudtrail":
@@ -366,7 +368,7 @@ func order[T any](s *Server, items []T) []T {
 type Call struct {
 	// N is its place in the order of arrival, from 1.
 	N int
-	// Service as IAM spells it: kms, sts, cloudwatch, cloudformation, logs, support, s3, ssm.
+	// Service as IAM spells it: kms, sts, cloudwatch, cloudformation, logs, ce, support, s3, ssm.
 	Service string
 	// Operation is the API's name; for S3, the method and the path.
 	Operation string

@@ -56,6 +56,8 @@ func faultAnswer(req *request, f Fault) (answer, bool) {
 			req.headers.Get("X-Amz-Security-Token") + "\n" + req.headers.Get("Authorization") + "'"
 	case NotFound:
 		status, code, message = 400, "NotFoundException", fmt.Sprintf("Key '%s' does not exist", req.Key)
+	case NotEnabled:
+		status, code, message = 400, "DataUnavailableException", "The requested data is unavailable."
 	case InvalidState:
 		status, code, message = 400, "KMSInvalidStateException", fmt.Sprintf("%s is pending import.", req.Key)
 	case InvalidMarker:

@@ -34,6 +34,19 @@ type LogEvent struct {
 	Message string
 }
 
+// Charge is what KMS cost in one region and month.
+type Charge struct {
+	Account string // default that of the state
+	Month   string // "2026-10"
+	Region  string
+	Amount  string
+	Unit    string // default USD
+	// Estimated: the bill is not final.
+	Estimated bool
+	Metric    string   // default UnblendedCost
+	Keys      []string // default the region
+}
+
 // SupportService is one that AWS Support has cases for.
 type SupportService struct {
 	Code, Name string
@@ -191,6 +204,76 @@ func (s *Server) logs(req *request, f Fault) answer {
 			list = append(list, map[string]any{"eventId": fmt.Sprint(i), "logStreamName": "s", "timestamp": e.At.UnixMilli(), "ingestionTime": e.At.UnixMilli(), "message": e.Message})
 		}
 		out["events"] = list
+	}
+	return answer{json: out}
+}
+
+// costExplorer knows the one question, to the letter.
+func (s *Server) costExplorer(req *request, f Fault) answer {
+	type dimension struct {
+		Dimensions struct {
+			Key    string
+			Values []string
+		}
+	}
+	var in struct {
+		TimePeriod  struct{ Start, End string }
+		Granularity string
+		Metrics     []string
+		GroupBy     []struct{ Type, Key string }
+		Filter      struct{ And []dimension }
+	}
+	if err := json.Unmarshal(req.body, &in); err != nil || req.Operation != "GetCostAndUsage" {
+		return unknownOperation(req)
+	}
+	start, err := time.Parse(time.DateOnly, in.TimePeriod.Start)
+	asked := fmt.Sprint(in.Granularity, in.Metrics, in.GroupBy)
+	by := map[string]string{}
+	for _, d := range in.Filter.And {
+		by[d.Dimensions.Key] = fmt.Sprint(d.Dimensions.Values)
+	}
+	if err != nil || start.AddDate(0, 1, 0).Format(time.DateOnly) != in.TimePeriod.End || asked != "MONTHLY[UnblendedCost] [{DIMENSION REGION}]" ||
+		len(by) != 3 || by["SERVICE"] != "[AWS Key Management Service]" || by["RECORD_TYPE"] != "[Usage]" {
+		return failure(http.StatusBadRequest, "ValidationException", string(req.body))
+	}
+	var charges []Charge
+	for _, c := range s.state.Charges {
+		if by["LINKED_ACCOUNT"] == "["+cmp.Or(c.Account, s.state.Account)+"]" && start.Format("2006-01") == c.Month {
+			charges = append(charges, c)
+		}
+	}
+	b, ok := paginate(s, req, f, 1000, charges)
+	if !ok {
+		return failure(http.StatusBadRequest, "InvalidNextTokenException", "The pagination token is invalid.")
+	}
+	out := map[string]any{}
+	if b.marker != "" {
+		out["NextPageToken"] = b.marker
+	}
+	groups, estimated := []map[string]any{}, false
+	for _, c := range b.items {
+		keys := c.Keys
+		if keys == nil {
+			keys = []string{c.Region}
+		}
+		groups = append(groups, map[string]any{"Keys": keys, "Metrics": map[string]any{
+			cmp.Or(c.Metric, "UnblendedCost"): map[string]any{"Amount": c.Amount, "Unit": cmp.Or(c.Unit, "USD")},
+		}})
+		estimated = estimated || c.Estimated
+	}
+	result := map[string]any{"TimePeriod": in.TimePeriod, "Estimated": estimated, "Total": map[string]any{}}
+	switch f.Kind {
+	case NoList:
+	case NoGroups:
+		out["ResultsByTime"] = []any{result}
+	case NoResults:
+		out["ResultsByTime"] = []any{}
+	case OtherMonth:
+		result["TimePeriod"] = map[string]any{"Start": "2020-01-01", "End": "2020-02-01"}
+		fallthrough
+	default:
+		result["Groups"] = groups
+		out["ResultsByTime"] = []any{result}
 	}
 	return answer{json: out}
 }

@@ -25,6 +25,8 @@ type State struct {
 	Calls    []Calls
 	// LogGroups are the events of log groups by name.
 	LogGroups map[string][]LogEvent
+	// Charges are on the bill of the account, or of the member that they name.
+	Charges []Charge
 	// NoSupportPlan refuses the API of AWS Support; Services are what it has cases
 	// for, and Cases those that there are.
 	NoSupportPlan bool

@@ -80,11 +80,11 @@ func (req *request) parseJSON(target string, body []byte) error {
 	req.protocol, req.body = awsJSON, body
 	_, req.Operation, _ = strings.Cut(target, ".")
 	var in struct {
-		KeyId, Marker, NextToken, PaginationToken string
-		TrailName                                 string
-		Limit, ResourcesPerPage                   int
-		ResourceTypeFilters                       []string
-		TagFilters                                []tagFilter
+		KeyId, Marker, NextToken, PaginationToken, NextPageToken string
+		TrailName                                                string
+		Limit, ResourcesPerPage                                  int
+		ResourceTypeFilters                                      []string
+		TagFilters                                               []tagFilter
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return fmt.Errorf("%s: %w", target, err)
@@ -93,7 +93,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	if _, id, ok := strings.Cut(in.KeyId, ":key/"); ok {
 		req.Key = id
 	}
-	req.Marker, req.Limit = in.Marker+in.NextToken+in.PaginationToken, in.Limit+in.ResourcesPerPage
+	req.Marker, req.Limit = in.Marker+in.NextToken+in.PaginationToken+in.NextPageToken, in.Limit+in.ResourcesPerPage
 	if req.filters = in.TagFilters; len(in.TagFilters) > 0 {
 		req.filterText = fmt.Sprint(in.TagFilters)
 	}
