@@ -100,7 +100,7 @@ folder was changed since it was made. Everything is read from your disk.`,
 func (w *World) status(dir string, claims []string) (*statusJSON, error) {
 	now := w.Now()
 	s := &statusJSON{SchemaVersion: 1, AsOf: now.UTC().Format(time.RFC3339), Months: []monthStatus{}}
-	if err := s.readKept(dir, now); err != nil {
+	if err := s.readKept(w, dir, now); err != nil {
 		return nil, err
 	}
 	folders, err := claimFolders(claims)
@@ -135,31 +135,22 @@ func (s *statusJSON) month(account, region string, m sla.Month, now time.Time) *
 	return &s.Months[len(s.Months)-1]
 }
 
-// readKept finds the files DIR/ACCOUNT/REGION/MONTH.jsonl; others are not ours.
-func (s *statusJSON) readKept(dir string, now time.Time) error {
+// readKept looks at each file that was collected.
+func (s *statusJSON) readKept(w *World, dir string, now time.Time) error {
 	if dir == "" {
 		return nil
 	}
-	if _, err := os.Stat(dir); err != nil {
-		return environment(fmt.Errorf("read what was collected: %w", err))
-	}
-	files, err := filepath.Glob(filepath.Join(globbed(dir), "*", "*", "*.jsonl"))
+	files, err := keptFiles(dir)
 	if err != nil {
 		return environment(fmt.Errorf("read what was collected: %w", err))
 	}
-	for _, path := range files {
-		region := filepath.Base(filepath.Dir(path))
-		account := filepath.Base(filepath.Dir(filepath.Dir(path)))
-		m, err := sla.ParseMonth(strings.TrimSuffix(filepath.Base(path), ".jsonl"))
-		if err != nil || !accountForm.MatchString(account) || !regionForm.MatchString(region) {
-			continue
-		}
-		data, err := os.ReadFile(path)
+	for _, file := range files {
+		data, err := w.ReadFile(file.path)
 		if err != nil {
 			return environment(fmt.Errorf("read what was collected: %w", err))
 		}
-		kept := &keptStatus{File: path, Of: m.Intervals()}
-		if f, err := evidence.Parse(account, region, m, data); err != nil {
+		kept := &keptStatus{File: file.path, Of: file.month.Intervals()}
+		if f, err := evidence.Parse(file.account, file.region, file.month, data); err != nil {
 			kept.Problem = err.Error()
 		} else {
 			for _, k := range f.Kept() {
@@ -168,14 +159,9 @@ func (s *statusJSON) readKept(dir string, now time.Time) error {
 				}
 			}
 		}
-		s.month(account, region, m, now).Kept = kept
+		s.month(file.account, file.region, file.month, now).Kept = kept
 	}
 	return nil
-}
-
-// globbed is a directory as a pattern that matches it alone.
-func globbed(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(dir)
 }
 
 // claimFolders are those that are named, or lie in one that is.

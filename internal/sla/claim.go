@@ -108,9 +108,17 @@ func Claim(r *Report, health *Digest) ([]Document, error) {
 	return docs, nil
 }
 
-// JSON writes the report for machines.
-func JSON(w io.Writer, r *Report) error {
-	data, err := encode(r)
+// Reports are those of a month, as JSON: one for each account and region.
+type Reports struct {
+	SchemaVersion int       `json:"schemaVersion"`
+	Estimate      string    `json:"estimate"`
+	Month         string    `json:"month"`
+	Reports       []*Report `json:"reports"`
+}
+
+// JSON writes the reports of a month for machines.
+func JSON(w io.Writer, reports []*Report) error {
+	data, err := encode(Reports{1, Estimate, reports[0].Month, reports})
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func TestContradictoryLinesAreNamed(t *testing.T) {
 	in.Contradictory = 7
 	r := build(t, in)
 	var text bytes.Buffer
-	Text(&text, r)
+	Text(&text, []*Report{r})
 	for name, page := range map[string]string{"text": text.String(), "claim.md": string(r.markdown())} {
 		if !strings.Contains(page, "- 7 contradictory: the HTTP status") {
 			t.Errorf("%s does not say so", name)
@@ -90,7 +90,7 @@ func TestEveryReportSaysWhatItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	Text(&text, r)
+	Text(&text, []*Report{r})
 	squeeze := func(b []byte) string { return strings.Join(strings.Fields(string(b)), " ") }
 	for name, page := range map[string]string{"text": squeeze(text.Bytes()), "claim.md": squeeze(docs[0].Data), "report.json": squeeze(docs[len(docs)-2].Data)} {
 		for _, want := range append(slices.Clone(r.Assumptions), Estimate) {
@@ -115,7 +115,7 @@ func TestTextFitsATerminal(t *testing.T) {
 	}
 	in.Health = []Event{{ARN: "arn:aws:health:eu-west-1::event/KMS/X/1", Type: "AWS_KMS_OPERATIONAL_ISSUE", Start: in.Month.Start()}}
 	var b bytes.Buffer
-	Text(&b, build(t, in))
+	Text(&b, []*Report{build(t, in)})
 	TermsText(&b)
 	for _, line := range strings.Split(b.String(), "\n") {
 		if len([]rune(line)) > columns {

@@ -116,8 +116,10 @@ type Input struct {
 	Kept []Kept
 	// Open says that the month is not over.
 	Open bool
-	// Charges are nil if nobody said them.
-	Charges *big.Rat
+	// Charges are nil if nobody said them. ChargesRead says that Cost Explorer did, and
+	// ChargesOpen that its bill is not final.
+	Charges                  *big.Rat
+	ChargesRead, ChargesOpen bool
 	// Health is nil if nobody gave any.
 	Health []Event
 }
@@ -182,6 +184,7 @@ type Report struct {
 	Figure      Figure    `json:"withoutContestable"`
 	Contestable Figure    `json:"withContestable"`
 	Charges     string    `json:"chargesUSD,omitempty"`
+	ChargesFrom string    `json:"chargesFrom,omitempty"`
 	Deadline    string    `json:"claimBy"`
 	Deadlines   []string  `json:"claimWindows"`
 	Below       []Bad     `json:"intervalsBelow100"`
@@ -235,7 +238,10 @@ func Build(in Input) (*Report, error) {
 		in: in, terms: t,
 	}
 	if in.Charges != nil {
-		r.Charges = down(in.Charges, 2)
+		r.Charges, r.ChargesFrom = down(in.Charges, 2), "given"
+		if in.ChargesRead {
+			r.ChargesFrom = "Cost Explorer"
+		}
 	}
 	allFailed := 0
 	for i, iv := range in.Intervals {
@@ -379,6 +385,9 @@ func (r *Report) missing() []string {
 		}
 		if r.in.Charges == nil {
 			add("The charges for KMS in the region and month are not given (--charges): the credit cannot be computed.")
+		}
+		if r.in.ChargesOpen {
+			add("The bill of the month is not final: the charges of $%s are what Cost Explorer estimates.", r.Charges)
 		}
 		if r.in.Health == nil {
 			add("No AWS Health events are given (--health): the outage is not cross-referenced.")

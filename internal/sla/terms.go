@@ -156,7 +156,7 @@ func common() Terms {
 		Excluded: assumed([]Code{
 			{"ThrottlingException", "excluded", "a 400: your request rate"},
 			{"KMSInvalidStateException", "excluded", "a 400: the state of the key or of your custom key store"},
-			{"every client error below", "excluded", "an error of the caller's side"},
+			{"every client error of the model", "excluded", "an error of the caller's side"},
 		}, remembered),
 		Client: read([]string{
 			"AlreadyExistsException", "CloudHsmClusterInUseException", "CloudHsmClusterInvalidConfigurationException",
@@ -375,7 +375,7 @@ func (t Terms) assumptions() []string {
 	add(t.Unmodelled.Mark, "Errors are also %s, which the model of KMS does not list.", codes(t.Unmodelled.Value))
 	add(t.Contested.Mark, "AWS may contest: %s.", codes(t.Contested.Value))
 	add(t.Excluded.Mark, "No errors are: %s.", codes(t.Excluded.Value))
-	add(t.Common.Mark, "Further errors of the caller's side are: %s.", strings.Join(t.Common.Value, ", "))
+	add(t.Common.Mark, "Errors that are common to AWS services, such as %s, are of the caller's side.", t.Common.Value[0])
 	add(t.Exclusions.Mark, "The exclusions are those of sister agreements; nothing here looks for them.")
 	add(t.ClaimCycles.Mark, "A claim is due by the end of billing cycle %d after the incident;", t.ClaimCycles.Value)
 	add(t.ClaimDays.Mark, "or %d days after the billing period. The earlier is used.", t.ClaimDays.Value)

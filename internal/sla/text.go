@@ -14,8 +14,30 @@ const (
 	mostLines = 20
 )
 
-// Text writes the report for a terminal.
-func Text(w io.Writer, r *Report) {
+// Text writes the reports of a month for a terminal; several begin with a table.
+func Text(w io.Writer, reports []*Report) {
+	if len(reports) > 1 {
+		const row = "%-12s  %-16s %14s %13s %7s  %s\n"
+		fmt.Fprintf(w, "KMS in %s (UTC), each account and region for itself\n\n", reports[0].Month)
+		fmt.Fprintf(w, row, "account", "region", "requests", "uptime %", "credit", "missing")
+		for _, r := range reports {
+			missing := "nothing"
+			if n := len(r.Missing); n > 0 {
+				missing = count(n, "piece")
+			}
+			fmt.Fprintf(w, row, r.Account, r.Region, fmt.Sprint(r.Requests), r.Contestable.Uptime, fmt.Sprintf("%d %%", r.Contestable.Percent), missing)
+		}
+		fmt.Fprintln(w, "\nContestable faults are counted here. The reports:")
+	}
+	for _, r := range reports {
+		if len(reports) > 1 {
+			fmt.Fprintf(w, "\n%s\n\n", strings.Repeat("-", columns))
+		}
+		r.text(w)
+	}
+}
+
+func (r *Report) text(w io.Writer) {
 	fmt.Fprintf(w, "KMS in %s, account %s, %s (UTC)\n\n", r.Region, r.Account, r.Month)
 	fold(w, "", r.Estimate)
 	if len(r.Missing) > 0 {
@@ -28,13 +50,6 @@ func Text(w io.Writer, r *Report) {
 	r.figures(w)
 	fmt.Fprintln(w)
 	field(w, "requests", "%d, %d rejected for reasons of the caller", r.Requests, r.Rejected)
-	for i, c := range r.Codes {
-		if i == mostLines {
-			field(w, "", "... and %d more codes", len(r.Codes)-i)
-			break
-		}
-		field(w, "", "%8d %-11s %s", c.Requests, c.CountsAs, c.Code)
-	}
 	field(w, "intervals", "%d of 5 minutes, %d without requests (100 %% available)", r.Intervals, r.Idle)
 	if r.in.Kept != nil {
 		field(w, "", "%d counted by CloudWatch, %d without kept numbers", r.FromMetric, r.Unknown)
@@ -57,6 +72,7 @@ func Text(w io.Writer, r *Report) {
 			fmt.Fprintf(w, row, b.Start.Format("2006-01-02 15:04"), b.Requests, b.Faults, b.Contestable, b.Availability, b.WithContestable)
 		}
 	}
+	r.codes(w)
 	if len(r.Keys) > 0 {
 		fmt.Fprintf(w, "\n%s affected:\n", count(len(r.Keys), "key"))
 		list(w, r.Keys)
@@ -96,6 +112,22 @@ func (r *Report) figures(w io.Writer) {
 	if a.AboveFloor != nil {
 		fmt.Fprintf(w, row, "  of $"+r.Charges, "$"+a.Credit, "$"+b.Credit)
 		fmt.Fprintf(w, row, "  above $"+r.terms.Floor.Value+", so paid at all", yes(*a.AboveFloor), yes(*b.AboveFloor))
+	}
+}
+
+// codes writes the errors by code.
+func (r *Report) codes(w io.Writer) {
+	if len(r.Codes) == 0 {
+		return
+	}
+	const row = "  %10v  %-11s  %s\n"
+	fmt.Fprintf(w, "\nErrors by code:\n"+row, "requests", "count as", "code")
+	for i, c := range r.Codes {
+		if i == mostLines {
+			fmt.Fprintf(w, "  ... and %d more\n", len(r.Codes)-i)
+			return
+		}
+		fmt.Fprintf(w, row, c.Requests, c.CountsAs, c.Code)
 	}
 }
 

@@ -1,0 +1,499 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"keywatch/internal/evidence"
+	"keywatch/internal/sla"
+	"keywatch/internal/slalog"
+)
+
+// judging is one run of `sla report` or `sla claim`.
+type judging struct {
+	month, account, region string
+	cloudTrail, requests   []string
+	logGroups              []string
+	evidence               string
+	health, malformed      string
+	charges, countAs       []string
+	format, output         string
+	strict                 bool
+	// hash says to take the SHA-256 of each input.
+	hash bool
+
+	healthDigest *sla.Digest
+}
+
+func (j *judging) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&j.month, "month", "", "the billing cycle, for example 2026-10")
+	f.StringVar(&j.account, "account", "", "account ID")
+	f.StringVar(&j.region, "region", "", "region")
+	f.StringArrayVar(&j.cloudTrail, "cloudtrail", nil, "file or folder with CloudTrail records; may be repeated")
+	f.StringArrayVar(&j.requests, "requests", nil, "file or folder with client-side request logs; may be repeated")
+	f.StringArrayVar(&j.logGroups, "log-group", nil, "log group with CloudTrail records, read from AWS; may be repeated")
+	f.StringVar(&j.evidence, "evidence", "", "folder of what keywatch sla collect has kept")
+	f.StringVar(&j.health, "health", "", "file with AWS Health events")
+	f.StringArrayVar(&j.charges, "charges", nil, "`USD` paid for KMS in the month, for example 1234.56; REGION=USD, repeated, for several regions; or read: from Cost Explorer, at $0.01")
+	f.StringArrayVar(&j.countAs, "count-as", nil, "`CODE=CLASS`: what an error code that the terms do not know counts as: fault, contestable or rejected; may be repeated")
+	f.StringVar(&j.malformed, "max-malformed", "0.1", "percent of records that may be malformed")
+	f.BoolVar(&j.strict, "strict", false, "exit status 1 if a piece is missing")
+	_ = cmd.MarkFlagRequired("month")
+}
+
+// judgeMonth reads the logs once and judges the month: of the account and region that
+// are named, or of each that has requests to KMS.
+func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, error) {
+	m, err := sla.ParseMonth(j.month)
+	if err != nil {
+		return nil, fmt.Errorf("--month %w", err)
+	}
+	terms, err := sla.TermsOf(m)
+	if err != nil {
+		return nil, fmt.Errorf("--month: %w", err)
+	}
+	classes := terms.Classes()
+	money, err := j.check(classes)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "keywatch-sla-")
+	if err != nil {
+		return nil, environment(fmt.Errorf("make a temporary folder: %w", err))
+	}
+	defer os.RemoveAll(dir)
+	reader := slalog.NewReader(slalog.Options{Only: slalog.Place{Account: j.account, Region: j.region}, Month: m, Classes: classes, Dir: dir, Hash: j.hash})
+	if err := j.want(m, reader); err != nil {
+		return nil, environment(fmt.Errorf("read what was collected: %w", err))
+	}
+	if err := readLogs(j, reader); err != nil {
+		return nil, environment(fmt.Errorf("read the logs: %w", err))
+	}
+	if err := w.readLogGroups(ctx, j, m, reader); err != nil {
+		return nil, err
+	}
+	inputs, err := reader.Finish()
+	if err != nil {
+		return nil, environment(fmt.Errorf("count the requests: %w", err))
+	}
+	if len(inputs) == 0 {
+		w.note("error", "no request to KMS%s in %s is in the logs: nothing can be judged", j.of(), m)
+		w.note("hint", "name --account and --region for a report of the place nevertheless; it says which files were read and what was not counted")
+		return nil, errGate
+	}
+	var reports []*sla.Report
+	for _, in := range inputs {
+		in.Open = w.Now != nil && w.Now().Before(m.End())
+		in.Said = slices.Sorted(slices.Values(j.countAs))
+		if err := w.readKept(j, m, &in); err != nil {
+			return nil, err
+		}
+		if err := w.readCharges(ctx, money, m, &in); err != nil {
+			return nil, err
+		}
+		if in.Health, err = j.readHealth(w, m, in.Region); err != nil {
+			return nil, err
+		}
+		r, err := sla.Build(in)
+		if err != nil {
+			return nil, environment(err)
+		}
+		reports = append(reports, r)
+	}
+	if w.Now != nil && !w.Now().Before(terms.Deadline(m).AddDate(0, 0, 1)) {
+		w.note("warning", "the claim was due by %s, by the earlier reading of the agreement", reports[0].Deadline)
+	}
+	return reports, nil
+}
+
+// of says which account and region are asked for, if any is.
+func (j *judging) of() string {
+	out := ""
+	if j.account != "" {
+		out += " of account " + j.account
+	}
+	if j.region != "" {
+		out += " in " + j.region
+	}
+	return out
+}
+
+// check looks at all flags before anything is read.
+func (j *judging) check(classes *sla.Classes) (*charges, error) {
+	if j.account != "" && !accountForm.MatchString(j.account) {
+		return nil, fmt.Errorf("--account %q; allowed: 12 digits", j.account)
+	}
+	if j.region != "" && !regionForm.MatchString(j.region) {
+		return nil, fmt.Errorf("--region %q; allowed: a region such as eu-west-1", j.region)
+	}
+	for _, said := range j.countAs {
+		code, class, ok := strings.Cut(said, "=")
+		if !ok || !codeForm.MatchString(code) {
+			return nil, fmt.Errorf("--count-as %q; write it as CODE=CLASS, for example HTTP-504=fault", said)
+		}
+		if err := classes.CountAs(code, class); err != nil {
+			return nil, fmt.Errorf("--count-as %s: %w", said, err)
+		}
+	}
+	money, err := j.parseCharges()
+	if err != nil {
+		return nil, err
+	}
+	if limit, err := sla.ParseUSD(j.malformed); err != nil || limit.Cmp(big.NewRat(100, 1)) > 0 {
+		return nil, fmt.Errorf("--max-malformed %q; allowed: a percentage from 0 to 100, for example 0.1", j.malformed)
+	}
+	if len(j.cloudTrail)+len(j.requests)+len(j.logGroups) == 0 {
+		return nil, errors.New("no logs are given; name some with --cloudtrail, --log-group or --requests")
+	}
+	return money, nil
+}
+
+// codeForm is that of an error code.
+var codeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]{0,127}$`)
+
+// want asks for the places of which there must be a report, whatever the logs hold:
+// the one that is named, or those of which numbers were kept.
+func (j *judging) want(m sla.Month, r *slalog.Reader) error {
+	if j.account != "" && j.region != "" {
+		return r.Want(slalog.Place{Account: j.account, Region: j.region})
+	}
+	if j.evidence == "" {
+		return nil
+	}
+	files, err := keptFiles(j.evidence)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.month != m {
+			continue
+		}
+		if err := r.Want(slalog.Place{Account: f.account, Region: f.region}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keptFile is one that keywatch sla collect has made.
+type keptFile struct {
+	path, account, region string
+	month                 sla.Month
+}
+
+// keptFiles are the files DIR/ACCOUNT/REGION/MONTH.jsonl; others are not ours.
+func keptFiles(dir string) ([]keptFile, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, err
+	}
+	paths, err := filepath.Glob(filepath.Join(globbed(dir), "*", "*", "*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	var out []keptFile
+	for _, path := range paths {
+		f := keptFile{path: path, region: filepath.Base(filepath.Dir(path)), account: filepath.Base(filepath.Dir(filepath.Dir(path)))}
+		f.month, err = sla.ParseMonth(strings.TrimSuffix(filepath.Base(path), ".jsonl"))
+		if err == nil && accountForm.MatchString(f.account) && regionForm.MatchString(f.region) {
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// globbed is a directory as a pattern that matches it alone.
+func globbed(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(dir)
+}
+
+// charges are what is known of the bill.
+type charges struct {
+	// one is of the only place, byRegion of each that is named.
+	one      *big.Rat
+	byRegion map[string]*big.Rat
+	// read says to ask Cost Explorer, once for each account.
+	read      bool
+	byAccount map[string]sla.Charges
+}
+
+func (j *judging) parseCharges() (*charges, error) {
+	c := &charges{byRegion: map[string]*big.Rat{}, byAccount: map[string]sla.Charges{}}
+	for _, text := range j.charges {
+		region, amount, several := strings.Cut(text, "=")
+		switch {
+		case len(j.charges) == 1 && text == "read":
+			c.read = true
+			return c, nil
+		case j.account == "":
+			return nil, fmt.Errorf("--charges %s: the charges are of one account; name it with --account", text)
+		case !several && (j.region == "" || len(j.charges) > 1):
+			return nil, fmt.Errorf("--charges %s: of which region? Write REGION=USD for each, or name one with --region", text)
+		case several && !regionForm.MatchString(region):
+			return nil, fmt.Errorf("--charges %s: %q is no region; write REGION=USD, for example eu-west-1=1234.56", text, region)
+		case several && c.byRegion[region] != nil:
+			return nil, fmt.Errorf("--charges %s: the charges of %s are given twice", text, region)
+		case !several:
+			amount = text
+		}
+		usd, err := sla.ParseUSD(amount)
+		if err != nil {
+			return nil, fmt.Errorf("--charges %w; or \"read\", to read it from Cost Explorer", err)
+		}
+		if several {
+			c.byRegion[region] = usd
+		} else {
+			c.one = usd
+		}
+	}
+	return c, nil
+}
+
+// readCharges finds what the place was charged, if somebody said it or it is to be read.
+func (w *World) readCharges(ctx context.Context, c *charges, m sla.Month, in *sla.Input) error {
+	if !c.read {
+		in.Charges = c.one
+		if in.Charges == nil {
+			in.Charges = c.byRegion[in.Region]
+		}
+		return nil
+	}
+	bill, known := c.byAccount[in.Account]
+	if !known {
+		// The caller may be the account that pays for this one.
+		s, _, err := w.witness(ctx, "", in.Region, "")
+		if err != nil {
+			return err
+		}
+		if bill, err = s.Charges(ctx, in.Account, m); err != nil {
+			return environment(fmt.Errorf("read the charges: %w", err))
+		}
+		c.byAccount[in.Account] = bill
+	}
+	in.ChargesRead, in.ChargesOpen = true, bill.Estimated
+	if in.Charges = bill.ByRegion[in.Region]; in.Charges == nil {
+		in.Charges = new(big.Rat)
+	}
+	return nil
+}
+
+// margin is how far outside of the month the events of a log group are read: a log
+// event's time may be that of its delivery.
+const margin = 24 * time.Hour
+
+// readLogGroups reads log groups to their end, or it is an error.
+func (w *World) readLogGroups(ctx context.Context, j *judging, m sla.Month, r *slalog.Reader) error {
+	groups := slices.Clone(j.logGroups)
+	slices.Sort(groups)
+	for _, group := range slices.Compact(groups) {
+		// Whose log group it is nobody asks: that of an organization's trail is another
+		// account's.
+		s, _, err := w.witness(ctx, "", regionOf(group, j.region), "")
+		if err != nil {
+			return err
+		}
+		from, to := io.Pipe()
+		read := make(chan error, 1)
+		go func() {
+			err := s.LogEvents(ctx, group, m.Start().Add(-margin), m.End().Add(margin), to)
+			to.CloseWithError(err)
+			read <- err
+		}()
+		err = r.LogGroup("log group "+group, from)
+		from.CloseWithError(err) // ends the reading, if it still goes on
+		if failed := <-read; failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
+			err = failed // without the name that the reader put before it
+		}
+		if err != nil {
+			return environment(fmt.Errorf("read the logs: %w", err))
+		}
+	}
+	return nil
+}
+
+// regionOf is where a log group is: an ARN says so. A trail of several regions has
+// its log group in one of them.
+func regionOf(group, region string) string {
+	if parts := strings.Split(group, ":"); parts[0] == "arn" && len(parts) > 3 {
+		return parts[3]
+	}
+	return region
+}
+
+// readKept takes the numbers that were collected of the month.
+func (w *World) readKept(j *judging, m sla.Month, in *sla.Input) error {
+	if j.evidence == "" {
+		return nil
+	}
+	name := evidence.Name(in.Account, in.Region, m)
+	path := filepath.Join(j.evidence, filepath.FromSlash(name))
+	f, err := w.kept(path, in.Account, in.Region, m)
+	if err != nil {
+		return err
+	}
+	in.Kept = f.Kept()
+	if len(f.Bytes()) == 0 {
+		w.note("warning", "%s is not there: no numbers of that month were collected", path)
+		return nil
+	}
+	file := sla.File{Name: "evidence/" + name, Records: int64(f.Lines())}
+	if j.hash {
+		file.SHA256, file.Bytes = sla.Sum256(f.Bytes()), int64(len(f.Bytes()))
+	}
+	in.Files = append(slices.Clip(in.Files), file) // the others are those of every place
+	return nil
+}
+
+// readHealth reads the events of AWS Health, if there are any.
+func (j *judging) readHealth(w *World, m sla.Month, region string) ([]sla.Event, error) {
+	if j.health == "" {
+		return nil, nil
+	}
+	data, err := w.ReadFile(j.health)
+	if err != nil {
+		return nil, environment(fmt.Errorf("read the AWS Health events: %w", err))
+	}
+	if j.hash {
+		d := sla.DigestOf(filepath.Base(j.health), data)
+		j.healthDigest = &d
+	}
+	events, err := sla.ReadHealth(j.health, bytes.NewReader(data), m, region)
+	if err != nil {
+		w.note("error", "%v", err)
+		return nil, errGate
+	}
+	return events, nil
+}
+
+// readLogs reads every file, sorted by name: what a report shows does not depend
+// on the order of the flags.
+func readLogs(j *judging, r *slalog.Reader) error {
+	for _, kind := range []struct {
+		paths []string
+		read  func(string, io.Reader) error
+		skip  bool
+	}{{j.cloudTrail, r.CloudTrail, true}, {j.requests, r.Requests, false}} {
+		files, err := logFiles(kind.paths)
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if why := slalog.Skip(file.path, j.account, j.region); kind.skip && why != "" {
+				r.LeaveOut(file.name, why)
+				continue
+			}
+			f, err := os.Open(file.path)
+			if err != nil {
+				return err
+			}
+			if err := cmp.Or(kind.read(file.name, f), f.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// logFile is one to be read.
+type logFile struct {
+	path string // absolute
+	// name is how a report and a claim call it: as little of the path as tells the
+	// files apart. Where they lie on somebody's disk is nobody's business at AWS, and the
+	// same logs make the same claim from wherever they are read.
+	name string
+}
+
+// logFiles are the files that are named or lie in a folder that is, each once.
+func logFiles(named []string) ([]logFile, error) {
+	var roots []string
+	for _, p := range named {
+		root, err := filepath.Abs(p)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, root)
+	}
+	slices.Sort(roots)
+	roots = slices.Compact(roots)
+	labels := lastElements(roots)
+	names := map[string]string{}
+	for i, root := range roots {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			// A folder comes before what is named within, so it gives the name.
+			if _, known := names[path]; !known {
+				names[path] = filepath.ToSlash(labels[i] + strings.TrimPrefix(path, root))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var files []logFile
+	for path, name := range names {
+		files = append(files, logFile{path, name})
+	}
+	slices.SortFunc(files, func(a, b logFile) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.path, b.path)) })
+	return files, nil
+}
+
+// lastElements are the last elements of absolute paths, as few as tell them apart.
+func lastElements(paths []string) []string {
+	labels := make([]string, len(paths))
+	for n := 1; ; n++ {
+		known := map[string]bool{}
+		for i, p := range paths {
+			elements := strings.Split(p, string(filepath.Separator))
+			labels[i] = strings.Join(elements[max(0, len(elements)-n):], string(filepath.Separator))
+			known[labels[i]] = true
+		}
+		if len(known) == len(paths) {
+			return labels
+		}
+	}
+}
+
+// slaVerdict is the gate of a report.
+func (w *World) slaVerdict(j *judging, reports []*sla.Report) error {
+	limit, err := sla.ParseUSD(j.malformed)
+	if err != nil {
+		return err
+	}
+	failed := false
+	if bad := reports[0].Malformed; bad.Above(limit) { // of all logs, whatever the place
+		w.note("error", "%d of %s are malformed, more than %s %%; the first: %s; raise --max-malformed if the rest is enough",
+			bad.Count, counted(int(bad.Records), "record"), j.malformed, strings.Join(bad.First, "; "))
+		failed = true
+	}
+	for _, r := range reports {
+		if !j.strict || len(r.Missing) == 0 {
+			continue
+		}
+		w.note("error", "%s in %s: %s missing, and --strict is set:", r.Account, r.Region, counted(len(r.Missing), "piece"))
+		for _, m := range r.Missing {
+			w.note("error", "%s", m)
+		}
+		failed = true
+	}
+	if failed {
+		return errGate
+	}
+	return nil
+}

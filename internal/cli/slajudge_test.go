@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"keywatch/internal/sla"
+)
+
+// A path is nobody's business but the reader's: what a report and a claim name is as
+// little of it as tells the files apart, however the paths were written.
+func TestFilesAreNamedWithoutTheirPlace(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a/logs/2026/x.json", "a/logs/y.json", "b/logs/y.json", "single.json", "c/d/e.json"} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(filepath.Join(dir, "a"))
+	for _, test := range []struct{ named, want []string }{
+		{[]string{"logs"}, []string{"logs/2026/x.json", "logs/y.json"}},
+		{[]string{"./logs/", "../a/logs", filepath.Join(dir, "a", "logs")}, []string{"logs/2026/x.json", "logs/y.json"}},
+		{[]string{"."}, []string{"a/logs/2026/x.json", "a/logs/y.json"}},
+		{[]string{"logs/y.json", "logs"}, []string{"logs/2026/x.json", "logs/y.json"}},
+		{[]string{"../b/logs", "logs"}, []string{"a/logs/2026/x.json", "a/logs/y.json", "b/logs/y.json"}},
+		{[]string{"../single.json", "../c"}, []string{"c/d/e.json", "single.json"}},
+	} {
+		for range 2 {
+			files, err := logFiles(test.named)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range files {
+				got = append(got, f.name)
+				if !filepath.IsAbs(f.path) || !strings.HasSuffix(filepath.ToSlash(f.path), f.name) {
+					t.Errorf("%s is %s", f.name, f.path)
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%v: %v, want %v", test.named, got, test.want)
+			}
+			slices.Reverse(test.named)
+		}
+	}
+}
+
+// An amount that does not say what it is of, or says it wrongly, is refused before
+// anything is read.
+func TestCharges(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		account, region string
+		charges         []string
+		want            string // of one, or region=amount
+		wrong           string
+	}{
+		{"111122223333", "eu-west-1", []string{"12.5"}, "12.5", ""},
+		{"111122223333", "", []string{"eu-west-1=12.5", "us-east-1=3"}, "eu-west-1=12.5 us-east-1=3", ""},
+		{"111122223333", "eu-west-1", []string{"eu-west-1=12.5"}, "eu-west-1=12.5", ""},
+		{"", "", []string{"read"}, "read", ""},
+		{"111122223333", "eu-west-1", nil, "", ""},
+		{"", "eu-west-1", []string{"12.5"}, "", "name it with --account"},
+		{"111122223333", "", []string{"12.5"}, "", "of which region?"},
+		{"111122223333", "eu-west-1", []string{"12.5", "3"}, "", "of which region?"},
+		{"111122223333", "", []string{"eu-west-1=1", "read"}, "", "of which region?"},
+		{"111122223333", "", []string{"eu-west-1=1", "eu-west-1=2"}, "", "given twice"},
+		{"111122223333", "", []string{"Europe=1"}, "", `"Europe" is no region`},
+		{"111122223333", "", []string{"eu-west-1="}, "", `"" is no amount`},
+		{"111122223333", "eu-west-1", []string{"$12"}, "", `"$12" is no amount in USD`},
+	} {
+		j := judging{account: test.account, region: test.region, charges: test.charges}
+		c, err := j.parseCharges()
+		if test.wrong != "" {
+			if err == nil || !strings.Contains(err.Error(), test.wrong) {
+				t.Errorf("%v: %v, want %q", test.charges, err, test.wrong)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%v: %v", test.charges, err)
+			continue
+		}
+		var got []string
+		if c.read {
+			got = append(got, "read")
+		}
+		if c.one != nil {
+			got = append(got, c.one.FloatString(1))
+		}
+		for _, region := range slices.Sorted(maps.Keys(c.byRegion)) {
+			got = append(got, region+"="+strings.TrimSuffix(c.byRegion[region].FloatString(1), ".0"))
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%v: %v, want %s", test.charges, got, test.want)
+		}
+	}
+}
+
+// Without a region each one is judged, with its own charges: what Cost Explorer says
+// of it, and nothing where it says nothing.
+func TestEachRegionHasItsOwnReport(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	served := strings.Replace(fault("2026-10-07T00:01:00Z", "x"), `"errorCode":"x",`, "", 1)
+	other := strings.Replace(served, "eu-west-1", "us-east-1", 1)
+	b.events += served + other
+	b.charges = sla.Charges{ByRegion: map[string]*big.Rat{"eu-west-1": big.NewRat(1001, 4)}, Estimated: true}
+	out, status := d.run("sla", "report", "--month", "2026-10", "--log-group", "trail", "--charges", "read", "--format", "json")
+	if status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	fits(t, "sla-reports.schema.json", out)
+	var all sla.Reports
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range all.Reports {
+		got = append(got, fmt.Sprintf("%s %s %d %d %s %s", r.Account, r.Region, r.Requests, r.Figure.Faults, r.Charges, r.ChargesFrom))
+	}
+	if want := []string{"111122223333 eu-west-1 2 1 250.25 Cost Explorer", "111122223333 us-east-1 1 0 0.00 Cost Explorer"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if !slices.ContainsFunc(all.Reports[0].Missing, func(s string) bool { return strings.Contains(s, "is not final") }) {
+		t.Errorf("%q", all.Reports[0].Missing)
+	}
+	out, _ = d.run("sla", "report", "--month", "2026-10", "--log-group", "trail", "--charges", "read")
+	for i, line := range strings.Split(out, "\n") {
+		if len([]rune(line)) > 80 && !strings.Contains(line, "arn:") {
+			t.Errorf("line %d has %d columns: %s", i+1, len([]rune(line)), line)
+		}
+	}
+	if !strings.Contains(out, "111122223333  us-east-1") || strings.Count(out, sla.Estimate[:40]) != 2 {
+		t.Errorf("%.1500s", out)
+	}
+}
+
+// Where nothing is to be judged, no empty report is made.
+func TestNoRequestIsNoReport(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	b.events = ""
+	out, status := d.run("sla", "report", "--month", "2026-10", "--region", "eu-west-1", "--log-group", "trail")
+	if said := d.stderr.String(); status != ExitProblems || out != "" || !strings.Contains(said, "no request to KMS in eu-west-1 in 2026-10 is in the logs") {
+		t.Errorf("%d %s %s", status, out, said)
+	}
+}
+
+// A code that the terms do not know is a missing piece until somebody says what it is;
+// then the report says who said so.
+func TestUnknownCodesMustBeJudged(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	served := strings.Replace(fault("2026-10-07T00:01:00Z", "x"), `"errorCode":"x",`, "", 1)
+	b.events = served + fault("2026-10-07T00:00:00Z", "NewException")
+	judged := func(more ...string) *sla.Report {
+		t.Helper()
+		out, status := d.run(octoberOf("report", append(more, "--format", "json")...)...)
+		if status != ExitOK {
+			t.Fatalf("%d %s", status, d.stderr.String())
+		}
+		var all sla.Reports
+		if err := json.Unmarshal([]byte(out), &all); err != nil {
+			t.Fatal(err)
+		}
+		return all.Reports[0]
+	}
+	if r := judged(); r.Figure.Faults != 0 || r.Unjudged != 1 || !strings.Contains(strings.Join(r.Missing, " "), "1 request failed with a code that the terms do not know (NewException: 1)") {
+		t.Errorf("%+v %q", r.Codes, r.Missing)
+	}
+	r := judged("--count-as", "NewException=fault")
+	if r.Figure.Faults != 1 || r.Unjudged != 0 || strings.Contains(strings.Join(r.Missing, " "), "do not know") || !strings.Contains(strings.Join(r.Assumptions, " "), "NewException=fault") {
+		t.Errorf("%+v %q", r.Codes, r.Missing)
+	}
+	for said, want := range map[string]string{"NewException": "write it as CODE=CLASS", "NewException=bad": "allowed: fault, contestable, rejected", "ThrottlingException=fault": "ThrottlingException is a code of the terms, and counts as rejected", "a b=fault": "write it as"} {
+		if _, status := d.run(octoberOf("report", "--count-as", said)...); status != ExitUsage || !strings.Contains(d.stderr.String(), want) {
+			t.Errorf("%s: %d %s", said, status, d.stderr.String())
+		}
+	}
+}
