@@ -77,7 +77,7 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 		return nil, environment(fmt.Errorf("make a temporary folder: %w", err))
 	}
 	defer os.RemoveAll(dir)
-	reader := slalog.NewReader(slalog.Options{Only: slalog.Place{Account: j.account, Region: j.region}, Month: m, Classes: classes, Dir: dir, Hash: j.hash})
+	reader := slalog.NewReader(slalog.Options{Only: j.place(), Month: m, Classes: classes, Dir: dir, Hash: j.hash})
 	if err := j.want(m, reader); err != nil {
 		return nil, environment(fmt.Errorf("read what was collected: %w", err))
 	}
@@ -120,6 +120,9 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 	}
 	return reports, nil
 }
+
+// place is what is asked for; what is empty is any.
+func (j *judging) place() slalog.Place { return slalog.Place{Account: j.account, Region: j.region} }
 
 // of says which account and region are asked for, if any is.
 func (j *judging) of() string {
@@ -170,7 +173,7 @@ var codeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]{0,127}$`)
 // the one that is named, or those of which numbers were kept.
 func (j *judging) want(m sla.Month, r *slalog.Reader) error {
 	if j.account != "" && j.region != "" {
-		return r.Want(slalog.Place{Account: j.account, Region: j.region})
+		return r.Want(j.place())
 	}
 	if j.evidence == "" {
 		return nil
@@ -392,7 +395,7 @@ func readLogs(j *judging, r *slalog.Reader) error {
 			return err
 		}
 		for _, file := range files {
-			if why := slalog.Skip(file.path, j.account, j.region); kind.skip && why != "" {
+			if why := slalog.Skip(file.path, j.place()); kind.skip && why != "" {
 				r.LeaveOut(file.name, why)
 				continue
 			}

@@ -29,11 +29,28 @@ func Text(w io.Writer, reports []*Report) {
 		}
 		fmt.Fprintln(w, "\nContestable faults are counted here. The reports:")
 	}
+	shared := slices.Clone(reports[0].Assumptions)
+	for _, r := range reports {
+		shared = slices.DeleteFunc(shared, func(a string) bool { return !slices.Contains(r.Assumptions, a) })
+	}
 	for _, r := range reports {
 		if len(reports) > 1 {
 			fmt.Fprintf(w, "\n%s\n\n", strings.Repeat("-", columns))
 		}
 		r.text(w)
+		own := slices.DeleteFunc(slices.Clone(r.Assumptions), func(a string) bool { return slices.Contains(shared, a) })
+		listAssumed(w, "Assumed of this one alone:", own)
+	}
+	listAssumed(w, "Assumed, not read in the agreement itself (keywatch sla terms has the sources):", shared)
+}
+
+func listAssumed(w io.Writer, title string, assumptions []string) {
+	if len(assumptions) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\n"+title)
+	for _, a := range assumptions {
+		fold(w, "  - ", a)
 	}
 }
 
@@ -92,10 +109,6 @@ func (r *Report) text(w io.Writer) {
 		fold(w, "  - ", fmt.Sprintf("%s: %d requests, %d failed. It cannot see: %s.", s.Name, s.Requests, s.Faults, s.Unseen))
 	}
 	r.inputs(w)
-	fmt.Fprintln(w, "\nAssumed, not read in the agreement itself (keywatch sla terms has the sources):")
-	for _, a := range r.Assumptions {
-		fold(w, "  - ", a)
-	}
 }
 
 // figures writes both readings side by side.

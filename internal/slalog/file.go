@@ -30,8 +30,8 @@ const (
 var folder = regexp.MustCompile(`(?:^|/)([0-9]{12})/(CloudTrail[A-Za-z-]*)/([a-z0-9-]+)/[0-9]{4}/[0-9]{2}/[0-9]{2}/`)
 
 // Skip says by the path alone why a file of a trail's bucket need not be read, or
-// "".
-func Skip(name, account, region string) string {
+// "". What is empty of only is any.
+func Skip(name string, only Place) string {
 	dir := strings.ReplaceAll(name, `\`, "/")
 	base := path.Base(dir)
 	switch {
@@ -44,7 +44,7 @@ func Skip(name, account, region string) string {
 	case strings.HasPrefix(base, "."):
 		return "a hidden file"
 	}
-	if m := folder.FindStringSubmatch(dir); m != nil && m[2] == "CloudTrail" && (m[1] != account || m[3] != region) {
+	if m := folder.FindStringSubmatch(dir); m != nil && m[2] == "CloudTrail" && (only.Account != "" && m[1] != only.Account || only.Region != "" && m[3] != only.Region) {
 		return otherPlace
 	}
 	return ""

@@ -350,8 +350,11 @@ func TestWhatDoesNotCount(t *testing.T) {
 		"AWSLogs/.DS_Store":                                                                                "a hidden file",
 		"my-copies/x.json":                                                                                 "", `AWSLogs\111122223333\CloudTrail\us-east-1\2026\10\01\x.json.gz`: otherPlace,
 	} {
-		if got := Skip(name, account, region); got != want {
+		if got := Skip(name, Place{account, region}); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+		if got := Skip(name, Place{}); want == otherPlace && got != "" {
+			t.Errorf("%s: %q, though any place is asked for", name, got)
 		}
 	}
 }
