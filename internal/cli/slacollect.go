@@ -111,7 +111,7 @@ func (w *World) keepMonth(dir, account, region string, m sla.Month, counts []evi
 	}
 	changes, err := f.Add(counts, now)
 	if err != nil {
-		return environment(err)
+		return environment(fmt.Errorf("collect: %w", err))
 	}
 	if changes.Added+changes.Corrected > 0 {
 		write := w.WriteFile
