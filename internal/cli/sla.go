@@ -288,7 +288,7 @@ func (w *World) judgeMonth(ctx context.Context, j *judging, hash bool) (*sla.Rep
 	if err != nil {
 		return nil, environment(err)
 	}
-	if w.Now != nil && !w.Now().Before(terms.Deadline(m).AddDate(0, 0, 1)) {
+	if r.Contestable.Missed && w.Now != nil && !w.Now().Before(terms.Deadline(m).AddDate(0, 0, 1)) {
 		w.note("warning", "the claim was due by %s, by the earlier reading of the agreement", r.Deadline)
 	}
 	return r, nil
@@ -436,7 +436,7 @@ func (w *World) slaVerdict(j *judging, r *sla.Report) error {
 	}
 	failed := false
 	if r.Malformed.Above(limit) {
-		w.note("error", "%d of %s are malformed, more than %s %%; the first: %s; raise --max-malformed if the rest is enough",
+		w.note("error", "malformed are %d of %s, more than %s %%; the first: %s; raise --max-malformed if the rest is enough",
 			r.Malformed.Count, counted(int(r.Malformed.Records), "record"), j.malformed, strings.Join(r.Malformed.First, "; "))
 		failed = true
 	}
@@ -499,7 +499,7 @@ func (w *World) replaceable(dir string, r *sla.Report) (bool, error) {
 		return false, nil
 	}
 	m, hash, problems, err := sla.Verify(os.DirFS(dir))
-	filed, _ := readFiling(dir, hash)
+	filed, _ := w.readFiling(dir, hash)
 	switch {
 	case err != nil:
 		w.note("error", "%s is there and is no claim of keywatch: %v", dir, err)
