@@ -168,7 +168,7 @@ func (w *World) slaVerifyCommand() *cobra.Command {
 		Use:   "verify DIR",
 		Short: "was anything in a claim folder changed?",
 		Long: `Compare every file of a claim folder with its manifest. Exit status 1, with the
-names, if one was changed, is missing, or is extra.
+names, if one was changed, is missing, is extra, or is no regular file.
 
 Whoever can change a file can change the manifest with it. So keep the SHA-256 that
 keywatch sla claim printed, and give it: --manifest HASH.`,
