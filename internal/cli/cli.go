@@ -195,7 +195,7 @@ const mostSaid = 100
 func (w *World) say(problems diag.List, c *config.Config) {
 	for i, p := range problems {
 		if i == mostSaid {
-			w.note("notice", "%d more problems are not shown", len(problems)-i)
+			w.note("notice", "not shown: %s", counted(len(problems)-i, "more problem"))
 			return
 		}
 		switch {

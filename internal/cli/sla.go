@@ -137,7 +137,7 @@ func (w *World) slaVerifyCommand() *cobra.Command {
 		Use:   "verify DIR",
 		Short: "was anything in a claim folder changed?",
 		Long: `Compare every file of a claim folder with its manifest. Exit status 1, with the
-names, if one was changed, is missing, or is extra.
+names, if one was changed, is missing, is extra, or is no regular file.
 
 Whoever can change a file can change the manifest with it. So keep the SHA-256 that
 keywatch sla claim printed, and give it: --manifest HASH.`,
@@ -245,7 +245,7 @@ func (w *World) replaceable(dir string, r *sla.Report) (bool, error) {
 		return false, nil
 	}
 	m, hash, problems, err := sla.Verify(os.DirFS(dir))
-	filed, _ := readFiling(dir, hash)
+	filed, _ := w.readFiling(dir, hash)
 	switch {
 	case err != nil:
 		w.note("error", "%s is there and is no claim of keywatch: %v", dir, err)

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +177,26 @@ func TestStatusAsJSON(t *testing.T) {
 	}
 }
 
+// Files are read as the world says, which bounds them: what was kept, and what was sent.
+func TestStatusReadsNoFileWithoutEnd(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	dir, _ := madeClaim(t, d)
+	kept := filepath.Join(t.TempDir(), "111122223333", "eu-west-1")
+	if err := errors.Join(os.MkdirAll(kept, 0o700), os.WriteFile(filepath.Join(kept, "2026-10.jsonl"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d.ReadFile = func(path string) ([]byte, error) { return nil, errors.New(filepath.Base(path) + " has no end") }
+	for want, args := range map[string][]string{
+		"read what was collected: 2026-10.jsonl has no end": {"--evidence", filepath.Dir(filepath.Dir(kept))},
+		"filed.json has no end":                             {"--claims", dir},
+	} {
+		if _, status := d.run(append([]string{"sla", "status"}, args...)...); status != ExitEnvironment || !strings.Contains(d.stderr.String(), want) {
+			t.Errorf("%d %s, want %s", status, d.stderr.String(), want)
+		}
+	}
+}
+
 // The record of a filing is there before AWS is asked: whoever is stopped while the
 // case is opened finds out what he must look for.
 func TestTheRecordComesBeforeTheCase(t *testing.T) {
@@ -191,7 +213,7 @@ func TestTheRecordComesBeforeTheCase(t *testing.T) {
 		{fmt.Errorf("cut off: %w", sla.ErrUnsure), true, ExitEnvironment},
 	} {
 		b.open = func() (string, error) {
-			if filed, err := readFiling(dir, hash); err != nil || filed == nil || filed.Case != "" {
+			if filed, err := d.readFiling(dir, hash); err != nil || filed == nil || filed.Case != "" {
 				t.Errorf("while the case is opened: %+v, %v", filed, err)
 			}
 			return "", c.fails
@@ -214,28 +236,312 @@ func TestTheRecordComesBeforeTheCase(t *testing.T) {
 func TestCollectWritesWholeReadingsOnly(t *testing.T) {
 	t.Parallel()
 	d, b := newBench(t)
-	path := filepath.Join("kept", "111122223333", "eu-west-1", "2026-11.jsonl")
-	whole := func(begin, end time.Time) (out []evidence.Count, err error) {
-		for at := begin; at.Before(end); at = at.Add(5 * time.Minute) {
-			out = append(out, evidence.Count{Start: at, Source: evidence.Successes}, evidence.Count{Start: at, Source: evidence.Calls})
-		}
-		return out, nil
-	}
+	kept := t.TempDir()
+	path := filepath.Join(kept, "111122223333", "eu-west-1", "2026-11.jsonl")
 	b.usage = whole
-	if _, status := d.run("sla", "collect", "--evidence", "kept", "--days", "1"); status != ExitOK {
+	if _, status := d.run("sla", "collect", "--evidence", kept, "--days", "1"); status != ExitOK {
 		t.Fatalf("%d %s", status, d.stderr.String())
 	}
 	first := d.files[path]
 	b.usage = func(time.Time, time.Time) ([]evidence.Count, error) {
 		return nil, errors.New("page 2 of 3 was cut off")
 	}
-	if _, status := d.run("sla", "collect", "--evidence", "kept"); status != ExitEnvironment || d.files[path] != first {
+	if _, status := d.run("sla", "collect", "--evidence", kept); status != ExitEnvironment || d.files[path] != first {
 		t.Errorf("status %d, or the file was changed", status)
 	}
 	b.usage = whole
 	d.files[path] = strings.Replace(first, `"requests":{}`, `"requests":{"Sign":1}`, 1)
-	if _, status := d.run("sla", "collect", "--evidence", "kept", "--days", "1"); status != ExitProblems || !strings.Contains(d.stderr.String(), "is a seal that does not fit") {
+	if _, status := d.run("sla", "collect", "--evidence", kept, "--days", "1"); status != ExitProblems || !strings.Contains(d.stderr.String(), "is a seal that does not fit") {
 		t.Errorf("status %d %s", status, d.stderr.String())
+	}
+}
+
+// whole is a reading of an idle account.
+func whole(begin, end time.Time) (out []evidence.Count, err error) {
+	for at := begin; at.Before(end); at = at.Add(5 * time.Minute) {
+		out = append(out, evidence.Count{Start: at, Source: evidence.Successes}, evidence.Count{Start: at, Source: evidence.Calls})
+	}
+	return out, nil
+}
+
+// Of two at once the second stops: both have read the file, and the later would
+// write over what the earlier brought.
+func TestTwoCollectsAtOnce(t *testing.T) {
+	t.Parallel()
+	kept := t.TempDir()
+	path := filepath.Join(kept, "111122223333", "eu-west-1", "2026-11.jsonl")
+	args := []string{"sla", "collect", "--evidence", kept, "--days", "1"}
+	collector := func(operation string) *disk {
+		d, b := newBench(t)
+		b.usage = func(begin, end time.Time) ([]evidence.Count, error) {
+			out, err := whole(begin, end)
+			out[len(out)-2].Requests = map[string]int64{operation: 1}
+			return out, err
+		}
+		d.WriteFile = nil
+		return d
+	}
+	first, second := collector("Decrypt"), collector("Sign")
+	during := 0
+	first.WriteFile = func(to string, data []byte) error { // it has read the file by now
+		if to == path {
+			during++
+			out, status := second.run(args...)
+			want := "keywatch: error: nothing was collected: another keywatch sla collect (process " + fmt.Sprint(os.Getpid()) + ", since 2026-11-03T00:00:00Z) is at work in " + filepath.Dir(path) + "\nkeywatch: hint: let it end, and run one after the other; " + filepath.Join(filepath.Dir(path), ".lock") + " is free once its process has ended"
+			if status != ExitEnvironment || out != "" || !strings.HasPrefix(second.stderr.String(), want) {
+				t.Errorf("the second: %d %s%s\nwant %s", status, out, second.stderr.String(), want)
+			}
+			// Who only reads is not kept out.
+			if _, status := second.run("sla", "status", "--evidence", kept); status != ExitOK {
+				t.Errorf("sla status: %d %s", status, second.stderr.String())
+			}
+			if _, status := second.run(octoberOf("report", "--evidence", kept)...); status != ExitOK {
+				t.Errorf("sla report: %d %s", status, second.stderr.String())
+			}
+			// Nor is another region.
+			second.Witness = func(context.Context, Target) (Witness, error) { return elsewhere{&bench{t: t, usage: whole}}, nil }
+			if _, status := second.run(args...); status != ExitOK {
+				t.Errorf("another region: %d %s", status, second.stderr.String())
+			}
+		}
+		return replaceFile(to, data)
+	}
+	if _, status := first.run(args...); status != ExitOK || during != 1 {
+		t.Fatalf("the first: %d, written %d times: %s", status, during, first.stderr.String())
+	}
+	// Afterwards its lock is free, and what it brought stays.
+	third := collector("Decrypt")
+	if _, status := third.run(append(args, "--days", "2")...); status != ExitOK {
+		t.Errorf("the third: %d %s", status, third.stderr.String())
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || strings.Count(string(data), `"Decrypt":1`) != 1 || strings.Contains(string(data), "Sign") {
+		t.Errorf("%v\n%.500s", err, data)
+	}
+}
+
+type elsewhere struct{ *bench }
+
+func (elsewhere) Region() string { return "us-east-1" }
+
+// Whoever collects and finds the lock in another's hands is told of that other even
+// where the lock's file says nothing of it, or something else.
+func TestTheHolderOfALockIsAWordOfOurs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), lockName)
+	for text, want := range map[string]string{
+		"process 7, since 2026-11-03T00:00:00Z\n": " (process 7, since 2026-11-03T00:00:00Z)",
+		"": "", "\x1b[2J": "", "process 7, since 2026-11-03T00:00:00Z\nprocess 8": "",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := holder(path); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The command that sla file shows is the one that sends: a shell takes it as it is.
+func TestTheCommandThatIsShownSends(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		flags, want []string
+	}{
+		"my claim's":  {nil, []string{"--incomplete"}},
+		"plain":       {[]string{"--service", "billing", "--category", "credits"}, []string{"--incomplete", "--service", "billing", "--category", "credits"}},
+		"$(id) `id`;": {[]string{"--service", "billing"}, []string{"--incomplete", "--service", "billing"}},
+	} {
+		d, b := newBench(t)
+		made, hash := madeClaim(t, d)
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Rename(made, dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, status := d.run(append([]string{"sla", "file", dir}, test.flags...)...); status != ExitOK {
+			t.Fatalf("%d %s", status, d.stderr.String())
+		}
+		_, command, _ := strings.Cut(strings.TrimSpace(d.stderr.String()), "when you have reviewed it: ")
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", `keywatch() { printf '%s\n' "$@"; }; `+command).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", command, err)
+		}
+		args := strings.Split(strings.TrimSpace(string(out)), "\n")
+		if want := append([]string{"sla", "file", dir, "--confirm", hash}, test.want...); !slices.Equal(args, want) {
+			t.Errorf("%s\nis %q, want %q", command, args, want)
+		}
+		if _, status := d.run(args...); status != ExitOK || b.opened != 1 {
+			t.Errorf("%s: %d, %d opened: %s", command, status, b.opened, d.stderr.String())
+		}
+	}
+}
+
+// Of a claim that lacks nothing the command does not say so.
+func TestTheCommandOfAWholeClaim(t *testing.T) {
+	t.Parallel()
+	if got := (sending{dir: "a"}).command("f00", false); got != "keywatch sla file a --confirm f00" {
+		t.Error(got)
+	}
+}
+
+// What is due is said in time, of what waits to be sent alone, and in 80 columns.
+func TestWhatIsDue(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	dir, hash := madeClaim(t, d)
+	look := func(day string, more ...string) string {
+		t.Helper()
+		now, err := time.Parse(time.DateTime, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Now = func() time.Time { return now }
+		out, status := d.run(append([]string{"sla", "status", "--claims", dir}, more...)...)
+		if status != ExitOK {
+			t.Fatalf("%d %s", status, d.stderr.String())
+		}
+		return out
+	}
+	for day, want := range map[string][2]string{
+		"2026-11-03 00:00:00": {"due next  2026-10 of 111122223333 in eu-west-1, by 2026-12-30, in 57 days\n", "eu-west-1  claim by 2026-12-30\n"},
+		"2026-12-15 23:59:59": {", in 15 days\n", "  claim by 2026-12-30\n"},
+		"2026-12-16 00:00:00": {", in 14 days\n", "  claim by 2026-12-30: due in 14 days\n"},
+		"2026-12-29 12:00:00": {", in 1 day\n", "  claim by 2026-12-30: due in 1 day\n"},
+		"2026-12-30 23:59:59": {", today\n", "  claim by 2026-12-30: due today\n"},
+		"2026-12-31 00:00:00": {"due next  nothing\n", "  the claim was due by 2026-12-30\n"},
+	} {
+		out := look(day)
+		for _, part := range want {
+			if !strings.Contains(out, part) {
+				t.Errorf("%s: no %q:\n%s", day, part, out)
+			}
+		}
+		if !strings.HasPrefix(out, "This is an estimate from the customer's side") {
+			t.Errorf("%s: it does not say what it is:\n%s", day, out)
+		}
+		fits(t, "sla-status.schema.json", look(day, "--format", "json"))
+		for _, line := range strings.Split(strings.ReplaceAll(out, dir, "claims/2026-10"), "\n") {
+			if len(line) > 80 {
+				t.Errorf("%d columns: %s", len(line), line)
+			}
+		}
+	}
+	var s statusJSON
+	if err := json.Unmarshal([]byte(look("2026-12-21 08:00:00", "--format", "json")), &s); err != nil || s.Estimate != sla.Estimate || s.Months[0].DueIn == nil || *s.Months[0].DueIn != 9 {
+		t.Errorf("%v %+v", err, s)
+	}
+	// Sent, and nobody knows whether a case was opened: that has to be found out.
+	b.open = func() (string, error) { return "", sla.ErrUnsure }
+	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitEnvironment {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	if out := look("2026-12-21 08:00:00"); !strings.Contains(out, "claim by 2026-12-30: due in 9 days\n") {
+		t.Errorf("unsure:\n%s", out)
+	}
+	b.open = func() (string, error) { return "case-1", nil }
+	if err := os.Remove(filepath.Join(dir, sla.FiledName)); err != nil {
+		t.Fatal(err)
+	}
+	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	if out := look("2026-12-21 08:00:00"); !strings.Contains(out, "due next  nothing\n") || strings.Contains(out, "due in") {
+		t.Errorf("sent:\n%s", out)
+	}
+	// Changed since: that it was sent is still known.
+	if err := os.WriteFile(filepath.Join(dir, "claim.md"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := d.run("sla", "status", "--claims", dir); status != ExitProblems || !strings.Contains(out, "due next  nothing\n") || !strings.Contains(strings.Join(strings.Fields(out), " "), "claim.md: changed; sent 2026-12-21T08:00:00Z as case-1") {
+		t.Errorf("changed: %d\n%s", status, out)
+	}
+}
+
+// The earliest comes first, and the others of that day are counted.
+func TestWhatIsDueNext(t *testing.T) {
+	t.Parallel()
+	in := func(n int) *int { return &n }
+	s := statusJSON{Months: []monthStatus{
+		{Month: "2026-09", Account: "a", Region: "r"}, {Month: "2026-10", Account: "a", Region: "r", Deadline: "2026-12-30", DueIn: in(40)},
+		{Month: "2026-08", Account: "a", Region: "r", Deadline: "2026-10-30", DueIn: in(3)}, {Month: "2026-08", Account: "b", Region: "r", Deadline: "2026-10-30", DueIn: in(3)},
+	}}
+	if got := s.next(); got != "2026-08 of a in r, by 2026-10-30, in 3 days; and 1 more by then" {
+		t.Error(got)
+	}
+}
+
+// A claim of another version is named with it, and the other claims are still shown.
+func TestAClaimOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	dir, _ := madeClaim(t, d)
+	path := filepath.Join(dir, sla.ManifestName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(data), `"version": 1`, `"version": 2`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const want = "manifest.json: it is of version 2 of its format, and this keywatch reads version 1; use the keywatch that made it, or make the claim anew"
+	if _, status := d.run("sla", "file", dir); status != ExitProblems || !strings.Contains(d.stderr.String(), want) {
+		t.Errorf("sla file: %d %s", status, d.stderr.String())
+	}
+	if out, status := d.run("sla", "status", "--claims", dir); status != ExitProblems || !strings.Contains(strings.Join(strings.Fields(out), " "), want) || !strings.Contains(out, "2026-10  111122223333  eu-west-1") {
+		t.Errorf("sla status: %d\n%s%s", status, out, d.stderr.String())
+	}
+	if _, status := d.run("sla", "verify", dir); status != ExitProblems || !strings.Contains(d.stderr.String(), want) {
+		t.Errorf("sla verify: %d %s", status, d.stderr.String())
+	}
+	// One that names no account is no line of a list.
+	if err := os.WriteFile(path, []byte(`{"format":"keywatch-sla-claim","version":2,"month":"2026-10","account":"\u001b[2J","region":"eu-west-1"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := d.run("sla", "status", "--claims", dir); status != ExitEnvironment || out != "" || !strings.Contains(d.stderr.String(), "version 2") || strings.Contains(d.stderr.String(), "\x1b") {
+		t.Errorf("no account: %d\n%s%s", status, out, d.stderr.String())
+	}
+}
+
+// What a folder says of itself does not steer a terminal.
+func TestAPieceIsOneLineOfText(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	reports, err := d.judgeMonth(t.Context(), &judging{month: "2026-10", account: "111122223333", region: "eu-west-1", logGroups: []string{"g"}, malformed: "0", hash: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := reports[0]
+	r.Missing = []string{"\x1b[2Ja\nkeywatch: notice: all is well"}
+	r.Figure.Uptime = "\x1b[2J"
+	docs, err := sla.Claim(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, doc := range docs {
+		if err := os.WriteFile(filepath.Join(dir, doc.Name), doc.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, status := d.run("sla", "file", dir); status != ExitOK || b.opened != 0 || strings.Contains(d.stderr.String(), "\x1b") || strings.Contains(d.stderr.String(), "\nkeywatch: notice: all is well") {
+		t.Errorf("%d %q", status, d.stderr.String())
+	}
+	if out, status := d.run("sla", "status", "--claims", dir); status != ExitOK || strings.Contains(out, "\x1b") {
+		t.Errorf("%d %q", status, out)
+	}
+}
+
+// A month in which nothing can be claimed has no deadline that one could miss.
+func TestALateMonthWithoutAClaim(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	d.Now = func() time.Time { return time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC) }
+	if _, status := d.run(octoberOf("report")...); status != ExitOK || !strings.Contains(d.stderr.String(), "the claim was due by 2026-12-30") {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+	b.events = strings.Replace(fault("2026-10-07T00:01:00Z", "x"), `"errorCode":"x",`, "", 1)
+	if _, status := d.run(octoberOf("report")...); status != ExitOK || d.stderr.Len() > 0 {
+		t.Errorf("%d %s", status, d.stderr.String())
 	}
 }
 

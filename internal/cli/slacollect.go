@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"keywatch/internal/evidence"
@@ -41,7 +44,8 @@ before it.
 
 CloudWatch sums over all keys for two weeks only; what is older is named as missing,
 and hourly data never stands in for it. keywatch sla report --evidence DIR uses what
-was kept. No config is needed, only cloudwatch:GetMetricData.`,
+was kept. No config is needed, only cloudwatch:GetMetricData. Of two at once for one
+account and region, the second stops with exit status 3.`,
 		Example: "  keywatch sla collect --region eu-west-1 --evidence evidence",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -89,6 +93,11 @@ func (w *World) collect(ctx context.Context, c collecting) error {
 		return err
 	}
 	now := w.Now()
+	release, err := lock(filepath.Join(c.dir, account, s.Region()), now)
+	if err != nil {
+		return err
+	}
+	defer release()
 	begin, end := evidence.Window(now, c.days)
 	counts, err := s.Usage(ctx, begin, end)
 	if err != nil {
@@ -102,6 +111,46 @@ func (w *World) collect(ctx context.Context, c collecting) error {
 	return nil
 }
 
+// lockName is a file beside those of an account and region, locked while a collect is
+// at work on them. It stays when that ends: removed, it would no longer keep out
+// whoever has it open.
+const lockName = ".lock"
+
+// lock keeps a second collect out: both would read a file, and the later one would
+// write over what the earlier has brought. It does not wait, since a schedule runs
+// again. The lock ends with the process, however that ends.
+func lock(dir string, now time.Time) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, environment(fmt.Errorf("nothing was collected: %w", err))
+	}
+	path := filepath.Join(dir, lockName)
+	l := flock.New(path)
+	held, err := l.TryLock()
+	if err != nil {
+		return nil, environment(fmt.Errorf("nothing was collected: lock %s: %w", path, err))
+	}
+	if !held {
+		return nil, environment(advised{
+			fmt.Errorf("nothing was collected: another keywatch sla collect%s is at work in %s", holder(path), dir),
+			fmt.Sprintf("let it end, and run one after the other; %s is free once its process has ended, so do not remove it", path),
+		})
+	}
+	// Only the message of a second one reads it.
+	_ = os.WriteFile(path, fmt.Appendf(nil, "process %d, since %s\n", os.Getpid(), now.UTC().Format(time.RFC3339)), 0o644)
+	return func() { l.Close() }, nil
+}
+
+var holderForm = regexp.MustCompile(`^process [0-9]{1,20}, since [0-9TZ:-]{20}\n$`)
+
+// holder is who holds a lock, as far as its file says it already.
+func holder(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil || !holderForm.Match(data) {
+		return ""
+	}
+	return " (" + strings.TrimSpace(string(data)) + ")"
+}
+
 // keepMonth adds what is new of one month to its file.
 func (w *World) keepMonth(dir, account, region string, m sla.Month, counts []evidence.Count, end, now time.Time) error {
 	path := filepath.Join(dir, filepath.FromSlash(evidence.Name(account, region, m)))
@@ -111,7 +160,7 @@ func (w *World) keepMonth(dir, account, region string, m sla.Month, counts []evi
 	}
 	changes, err := f.Add(counts, now)
 	if err != nil {
-		return environment(err)
+		return environment(fmt.Errorf("collect: %w", err))
 	}
 	if changes.Added+changes.Corrected > 0 {
 		write := w.WriteFile
@@ -136,7 +185,7 @@ func (w *World) sayGaps(path string, gaps []evidence.Gap, now time.Time) {
 	more := fmt.Sprintf("read it with a greater --days, up to %d", mostDays)
 	for i, g := range gaps {
 		if i == mostGaps {
-			w.note("warning", "%s: %d more gaps are not shown", path, len(gaps)-i)
+			w.note("warning", "%s: not shown: %s", path, counted(len(gaps)-i, "more gap"))
 			return
 		}
 		why := "CloudWatch no longer sums over all keys of that time, and hourly data would be no evidence"

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -83,10 +84,35 @@ func (w *World) file(ctx context.Context, f sending) error {
 		return errGate
 	}
 	if f.confirm == "" {
-		w.note("notice", "nothing was sent; when you have reviewed it: keywatch sla file %s --confirm %s", f.dir, hash)
+		w.note("notice", "nothing was sent; when you have reviewed it: %s", f.command(hash, len(c.Missing) > 0))
 		return nil
 	}
 	return w.send(ctx, s, f, c, hash, service.Code, category.Code)
+}
+
+// command is what sends the claim with that manifest: to be copied as it is.
+func (f sending) command(hash string, incomplete bool) string {
+	words := []string{"keywatch", "sla", "file", quoted(f.dir), "--confirm", hash}
+	if incomplete {
+		words = append(words, "--incomplete")
+	}
+	if f.service != "" {
+		words = append(words, "--service", quoted(f.service))
+	}
+	if f.category != "" {
+		words = append(words, "--category", quoted(f.category))
+	}
+	return strings.Join(words, " ")
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+,-]+$`)
+
+// quoted is one word for a shell.
+func quoted(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // caseOf makes the case of a folder that is unchanged and was not sent.
@@ -102,7 +128,7 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 		w.note("hint", "only an unchanged claim is sent; make it anew with keywatch sla claim")
 		return nil, "", errGate
 	}
-	filed, err := readFiling(f.dir, hash)
+	filed, err := w.readFiling(f.dir, hash)
 	switch {
 	case err != nil:
 		return nil, "", environment(fmt.Errorf("%s: %w", f.dir, err))
@@ -115,7 +141,7 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 		return nil, "", errGate
 	case f.confirm != "" && !strings.EqualFold(f.confirm, hash):
 		w.note("error", "--confirm is %s, and the SHA-256 of the manifest of %s is %s; nothing was sent", f.confirm, f.dir, hash)
-		w.note("hint", "review this claim with keywatch sla file %s, and confirm the one that you have reviewed", f.dir)
+		w.note("hint", "review this claim with keywatch sla file %s, and confirm the one that you have reviewed", quoted(f.dir))
 		return nil, "", errGate
 	}
 	c, err := sla.NewCase(os.DirFS(f.dir), m)
@@ -123,7 +149,7 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 		return nil, "", environment(fmt.Errorf("%s: %w", f.dir, err))
 	}
 	for _, piece := range c.Missing {
-		w.note("warning", "the claim lacks a piece: %s", piece)
+		w.note("warning", "the claim lacks a piece: %s", strings.ReplaceAll(plainText(piece), "\n", " "))
 	}
 	if len(c.Missing) > 0 && f.confirm != "" && !f.incomplete {
 		w.note("error", "the claim in %s lacks %s; nothing was sent", f.dir, counted(len(c.Missing), "piece"))
@@ -137,8 +163,8 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 }
 
 // readFiling is the record of a claim with that manifest, or nil.
-func readFiling(dir, hash string) (*sla.Filing, error) {
-	data, err := os.ReadFile(filepath.Join(dir, sla.FiledName))
+func (w *World) readFiling(dir, hash string) (*sla.Filing, error) {
+	data, err := w.ReadFile(filepath.Join(dir, sla.FiledName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -164,7 +190,7 @@ func (w *World) showCase(c *sla.Case, service sla.Service, category sla.Category
 
 func showText(b *bytes.Buffer, c *sla.Case) {
 	for _, d := range c.Attachments {
-		fmt.Fprintf(b, "attachment   %s, %d bytes\n", d.Name, len(d.Data))
+		fmt.Fprintf(b, "attachment   %s, %s\n", d.Name, counted(len(d.Data), "byte"))
 	}
 	fmt.Fprintf(b, "subject      %s\n\n%s", c.Subject, plainText(c.Body))
 }
@@ -191,7 +217,7 @@ console on every plan:
 
 1. Sign in to account %[1]s and open the AWS Support Center, "Create case".
 2. Choose "Account and billing", the service and category about billing and credits.
-3. Subject and description are below; attach these files of %s:
+3. Subject and description are below, and which files of %s to attach.
 4. Send it by %s, and keep the case ID.
 
 `, c.Account, f.dir, c.Deadline.Format(time.DateOnly))

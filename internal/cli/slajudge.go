@@ -115,7 +115,8 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 		}
 		reports = append(reports, r)
 	}
-	if w.Now != nil && !w.Now().Before(terms.Deadline(m).AddDate(0, 0, 1)) {
+	missed := slices.ContainsFunc(reports, func(r *sla.Report) bool { return r.Contestable.Missed })
+	if missed && w.Now != nil && !w.Now().Before(terms.Deadline(m).AddDate(0, 0, 1)) {
 		w.note("warning", "the claim was due by %s, by the earlier reading of the agreement", reports[0].Deadline)
 	}
 	return reports, nil
@@ -481,7 +482,7 @@ func (w *World) slaVerdict(j *judging, reports []*sla.Report) error {
 	}
 	failed := false
 	if bad := reports[0].Malformed; bad.Above(limit) { // of all logs, whatever the place
-		w.note("error", "%d of %s are malformed, more than %s %%; the first: %s; raise --max-malformed if the rest is enough",
+		w.note("error", "malformed are %d of %s, more than %s %%; the first: %s; raise --max-malformed if the rest is enough",
 			bad.Count, counted(int(bad.Records), "record"), j.malformed, strings.Join(bad.First, "; "))
 		failed = true
 	}

@@ -20,6 +20,7 @@ import (
 // statusJSON is what `sla status` says.
 type statusJSON struct {
 	SchemaVersion int           `json:"schemaVersion"`
+	Estimate      string        `json:"estimate"`
 	AsOf          string        `json:"asOf"`
 	Months        []monthStatus `json:"months"`
 }
@@ -32,6 +33,9 @@ type monthStatus struct {
 	Open     bool   `json:"monthNotOver"`
 	Deadline string `json:"claimBy"`
 	Passed   bool   `json:"claimByPassed"`
+	// DueIn are the days up to the deadline of a claim of which no case is known; nil
+	// without one, or after it.
+	DueIn *int `json:"dueInDays,omitempty"`
 	// Kept are the intervals with kept numbers; null if nothing is kept.
 	Kept   *keptStatus   `json:"kept"`
 	Claims []claimStatus `json:"claims"`
@@ -65,8 +69,9 @@ func (w *World) slaStatusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "which months have evidence or a claim, what is due, what was sent",
 		Long: `List the months of which numbers were kept or a claim was made: the tier that the
-claim says, the day by which it is due, and what was sent. Exit status 1 if a file or
-folder was changed since it was made. Everything is read from your disk.`,
+claim says, the day by which it is due, and what was sent. What is due next comes
+first. Exit status 1 if a file or
+folder was changed since it was made, or is of another version. Everything is read from your disk.`,
 		Example: "  keywatch sla status --evidence evidence --claims claims",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -99,8 +104,8 @@ folder was changed since it was made. Everything is read from your disk.`,
 
 func (w *World) status(dir string, claims []string) (*statusJSON, error) {
 	now := w.Now()
-	s := &statusJSON{SchemaVersion: 1, AsOf: now.UTC().Format(time.RFC3339), Months: []monthStatus{}}
-	if err := s.readKept(w, dir, now); err != nil {
+	s := &statusJSON{SchemaVersion: 1, Estimate: sla.Estimate, AsOf: now.UTC().Format(time.RFC3339), Months: []monthStatus{}}
+	if err := w.readAllKept(s, dir, now); err != nil {
 		return nil, err
 	}
 	folders, err := claimFolders(claims)
@@ -108,9 +113,12 @@ func (w *World) status(dir string, claims []string) (*statusJSON, error) {
 		return nil, environment(fmt.Errorf("read the claims: %w", err))
 	}
 	for _, folder := range folders {
-		if err := s.readClaim(folder, now); err != nil {
+		if err := w.readClaim(s, folder, now); err != nil {
 			return nil, environment(fmt.Errorf("read the claims: %w", err))
 		}
+	}
+	for i := range s.Months {
+		s.Months[i].count(now)
 	}
 	slices.SortFunc(s.Months, func(a, b monthStatus) int {
 		return cmp.Or(cmp.Compare(a.Month, b.Month), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Region, b.Region))
@@ -135,8 +143,19 @@ func (s *statusJSON) month(account, region string, m sla.Month, now time.Time) *
 	return &s.Months[len(s.Months)-1]
 }
 
-// readKept looks at each file that was collected.
-func (s *statusJSON) readKept(w *World, dir string, now time.Time) error {
+// count says how long a claim has still of which no case is known.
+func (m *monthStatus) count(now time.Time) {
+	deadline, err := time.Parse(time.DateOnly, m.Deadline)
+	opened := slices.ContainsFunc(m.Claims, func(c claimStatus) bool { return c.Case != "" })
+	if err != nil || m.Passed || opened || len(m.Claims) == 0 {
+		return
+	}
+	days := int(deadline.Sub(now.UTC().Truncate(24*time.Hour)).Hours()) / 24
+	m.DueIn = &days
+}
+
+// readAllKept looks at each file that was collected.
+func (w *World) readAllKept(s *statusJSON, dir string, now time.Time) error {
 	if dir == "" {
 		return nil
 	}
@@ -191,29 +210,33 @@ func has(dir, name string) bool {
 	return err == nil
 }
 
-func (s *statusJSON) readClaim(folder string, now time.Time) error {
+func (w *World) readClaim(s *statusJSON, folder string, now time.Time) error {
 	m, hash, problems, err := sla.Verify(os.DirFS(folder))
 	if err != nil {
 		return fmt.Errorf("%s: %w", folder, err)
 	}
 	month, err := sla.ParseMonth(m.Month)
-	if err != nil { // and the problems say that it is no manifest
+	if err != nil || !accountForm.MatchString(m.Account) || !regionForm.MatchString(m.Region) {
+		if len(problems) == 0 {
+			problems = []string{sla.ManifestName + " names no account, region and month"}
+		}
 		return fmt.Errorf("%s: %s", folder, strings.Join(problems, "; "))
 	}
 	c := claimStatus{Folder: folder, Problems: append([]string{}, problems...)}
 	if len(problems) == 0 {
 		sum, err := sla.ReadSummary(os.DirFS(folder))
 		if err != nil {
-			return fmt.Errorf("%s: %w", folder, err)
+			c.Problems = append(c.Problems, err.Error())
 		}
-		c.Uptime, c.Percent, c.WithContestable, c.Missing = sum.Without.Uptime, sum.Without.Percent, sum.With.Percent, len(sum.Missing)
-		filed, err := readFiling(folder, hash)
-		if err != nil {
-			return fmt.Errorf("%s: %w", folder, err)
-		}
-		if filed != nil {
-			c.Sent, c.Case = filed.Sent.Format(time.RFC3339), filed.Case
-		}
+		c.Uptime, c.Percent, c.WithContestable, c.Missing = plainText(sum.Without.Uptime), sum.Without.Percent, sum.With.Percent, len(sum.Missing)
+	}
+	// Of a claim that was changed since, too: it may be sent already.
+	filed, err := w.readFiling(folder, hash)
+	if err != nil && len(problems) == 0 {
+		return fmt.Errorf("%s: %w", folder, err)
+	}
+	if err == nil && filed != nil {
+		c.Sent, c.Case = filed.Sent.Format(time.RFC3339), filed.Case
 	}
 	e := s.month(m.Account, m.Region, month, now)
 	e.Claims = append(e.Claims, c)
@@ -234,6 +257,11 @@ func (s *statusJSON) text(w *World) error {
 	var b bytes.Buffer
 	if len(s.Months) == 0 {
 		fmt.Fprintln(&b, "nothing is kept and no claim was made")
+	} else {
+		sla.Fold(&b, "", s.Estimate)
+		fmt.Fprintln(&b)
+		sla.Fold(&b, "due next  ", s.next())
+		fmt.Fprintln(&b)
 	}
 	for _, m := range s.Months {
 		fmt.Fprintf(&b, "%s  %s  %s  %s\n", m.Month, m.Account, m.Region, m.due())
@@ -241,35 +269,69 @@ func (s *statusJSON) text(w *World) error {
 		case k == nil:
 			fmt.Fprintln(&b, "  kept    nothing")
 		case k.Problem != "":
-			fmt.Fprintf(&b, "  kept    %s: %s\n", k.File, k.Problem)
+			sla.Fold(&b, "  kept    ", k.File+": "+k.Problem)
 		default:
-			fmt.Fprintf(&b, "  kept    %d of %d intervals: %s\n", k.Intervals, k.Of, k.File)
+			sla.Fold(&b, "  kept    ", fmt.Sprintf("%d of %s: %s", k.Intervals, counted(k.Of, "interval"), k.File))
 		}
 		for _, c := range m.Claims {
-			fmt.Fprintf(&b, "  claim   %s: %s\n", c.Folder, c.tell())
+			sla.Fold(&b, "  claim   ", c.Folder+": "+c.tell())
 		}
 	}
 	_, err := w.Stdout.Write(b.Bytes())
 	return err
 }
 
+// soon is how many days before its deadline a claim is pointed out.
+const soon = 14
+
+// next says what is due first.
+func (s *statusJSON) next() string {
+	var first []monthStatus
+	for _, m := range s.Months {
+		switch {
+		case m.DueIn == nil:
+		case len(first) == 0 || *m.DueIn < *first[0].DueIn:
+			first = []monthStatus{m}
+		case *m.DueIn == *first[0].DueIn:
+			first = append(first, m)
+		}
+	}
+	if len(first) == 0 {
+		return "nothing"
+	}
+	m := first[0]
+	out := fmt.Sprintf("%s of %s in %s, by %s, %s", m.Month, m.Account, m.Region, m.Deadline, m.in())
+	if n := len(first) - 1; n > 0 {
+		out += fmt.Sprintf("; and %d more by then", n)
+	}
+	return out
+}
+
+func (m *monthStatus) in() string {
+	if *m.DueIn == 0 {
+		return "today"
+	}
+	return "in " + counted(*m.DueIn, "day")
+}
+
 func (m *monthStatus) due() string {
 	switch {
+	case m.Deadline == "":
+		return "before the first known agreement"
 	case m.Open:
 		return "not over; claim by " + m.Deadline
 	case m.Passed:
 		return "the claim was due by " + m.Deadline
+	case m.DueIn != nil && *m.DueIn <= soon:
+		return "claim by " + m.Deadline + ": due " + m.in()
 	}
 	return "claim by " + m.Deadline
 }
 
 func (c *claimStatus) tell() string {
-	if len(c.Problems) > 0 {
-		return strings.Join(c.Problems, "; ")
-	}
-	out := fmt.Sprintf("uptime %s %%, credit %d %%, with contestable faults %d %%", c.Uptime, c.Percent, c.WithContestable)
-	if c.Missing > 0 {
-		out += ", " + counted(c.Missing, "missing piece")
+	out := strings.Join(c.Problems, "; ")
+	if len(c.Problems) == 0 {
+		out = c.figures()
 	}
 	switch {
 	case c.Sent == "":
@@ -278,4 +340,12 @@ func (c *claimStatus) tell() string {
 		return out + "; sent " + c.Sent + ", and nobody knows whether a case was opened"
 	}
 	return out + "; sent " + c.Sent + " as " + c.Case
+}
+
+func (c *claimStatus) figures() string {
+	out := fmt.Sprintf("uptime %s %%, credit %d %%, with contestable faults %d %%", c.Uptime, c.Percent, c.WithContestable)
+	if c.Missing > 0 {
+		out += ", " + counted(c.Missing, "missing piece")
+	}
+	return out
 }

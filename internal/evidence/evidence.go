@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
@@ -68,6 +69,32 @@ type Count struct {
 	Start    time.Time
 	Source   Source
 	Requests map[string]int64
+}
+
+// What one line may hold. Nobody comes near it, and it keeps every sum within an
+// int64: a month of 8,928 intervals has at most 8,928 · 200 · 10¹² = 1.8 · 10¹⁸ requests.
+const (
+	mostRequests = 1_000_000_000_000
+	mostNames    = 200
+)
+
+// nameForm is that of an operation, an API or a group of APIs.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// believable says what nobody makes of the requests of one line, and never their text.
+func believable(requests map[string]int64) error {
+	if len(requests) > mostNames {
+		return fmt.Errorf("has %d names, more than %d", len(requests), mostNames)
+	}
+	for name, n := range requests {
+		if !nameForm.MatchString(name) {
+			return errors.New("has a name that is none of an API")
+		}
+		if n < 1 || n > mostRequests {
+			return fmt.Errorf("has a number that is not from 1 to %d", int64(mostRequests))
+		}
+	}
+	return nil
 }
 
 // Total is the sum over operations.
@@ -192,10 +219,8 @@ func (f *File) takes(text []byte) error {
 	if !slices.Contains(Sources, l.Source) {
 		return errors.New("has an unknown source")
 	}
-	for _, n := range l.Requests {
-		if n <= 0 {
-			return errors.New("has a number below 1")
-		}
+	if err := believable(l.Requests); err != nil {
+		return err
 	}
 	s := slot{l.Interval.Unix(), l.Source}
 	if was, known := f.last[s]; known != (l.Was != nil) || known && !maps.Equal(was, l.Was) {
@@ -248,7 +273,8 @@ type Changes struct {
 }
 
 // Add appends what is new of some counts, and a seal. Without anything new the
-// file stays as it is. Counts of other months are passed over.
+// file stays as it is. Counts of other months are passed over. After an error the
+// file is not to be used.
 func (f *File) Add(counts []Count, collected time.Time) (Changes, error) {
 	var c Changes
 	var lines []line
@@ -266,6 +292,9 @@ func (f *File) Add(counts []Count, collected time.Time) (Changes, error) {
 			if v > 0 {
 				requests[name] = v
 			}
+		}
+		if err := believable(requests); err != nil {
+			return c, fmt.Errorf("what CloudWatch says of %s in the interval of %s %w; nothing of %s was kept; look at that metric in the CloudWatch console", n.Source, stamp(n.Start), err, f.Month)
 		}
 		was, known := f.last[s]
 		switch {

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -123,6 +124,73 @@ func TestParseProves(t *testing.T) {
 	}
 	if _, err := Parse("111122223333", "eu-west-1", october, []byte("{\"secret\":\"hunter2\"}\n")); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
+	}
+}
+
+// extremes are the most that a line may hold.
+func extremes() map[string]int64 {
+	requests := map[string]int64{}
+	for i := range mostNames {
+		requests[fmt.Sprintf("%0128d", i)] = mostRequests
+	}
+	return requests
+}
+
+// A line holds what somebody may have made, whether it is read or added.
+func TestALineIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(map[string]int64)
+		want   string
+	}{
+		"the most":        {func(map[string]int64) {}, ""},
+		"a name more":     {func(r map[string]int64) { r["Sign"] = 1 }, "has 201 names, more than 200"},
+		"a request more":  {func(r map[string]int64) { r[fmt.Sprintf("%0128d", 0)]++ }, "has a number that is not from 1 to 1000000000000"},
+		"near 2^63":       {func(r map[string]int64) { clear(r); r["Sign"] = 1<<63 - 1 }, "has a number that is not from 1 to 1000000000000"},
+		"a longer name":   {func(r map[string]int64) { clear(r); r[strings.Repeat("a", 129)] = 1 }, "has a name that is none of an API"},
+		"an empty name":   {func(r map[string]int64) { clear(r); r[""] = 1 }, "has a name that is none of an API"},
+		"a terminal's":    {func(r map[string]int64) { clear(r); r["\x1b[2J"] = 1 }, "has a name that is none of an API"},
+		"a name and more": {func(r map[string]int64) { clear(r); r["Sign\n"] = 1 }, "has a name that is none of an API"},
+	} {
+		requests := extremes()
+		test.change(requests)
+		_, err := New("111122223333", "eu-west-1", october).Add([]Count{{at(0), Successes, requests}}, later)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), "what CloudWatch says of SuccessfulRequest in the interval of 2026-10-01T00:00:00Z "+test.want+"; nothing of 2026-10 was kept")) {
+			t.Errorf("%s added: %v", name, err)
+		}
+		// Written by somebody else, with a seal that fits.
+		f := New("111122223333", "eu-west-1", october)
+		if err := f.write([]line{{at(0), Successes, requests, nil}}, later); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Parse("111122223333", "eu-west-1", october, f.Bytes())
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), "line 2 "+test.want)) {
+			t.Errorf("%s read: %v", name, err)
+		}
+	}
+}
+
+// A month of nothing but the most that a line may hold is summed up exactly.
+func TestTheSumOfAMonthDoesNotOverflow(t *testing.T) {
+	t.Parallel()
+	f, most := New("111122223333", "eu-west-1", october), extremes()
+	for i := range october.Intervals() {
+		for _, s := range Sources {
+			f.last[slot{at(i).Unix(), s}] = most
+		}
+	}
+	in := sla.Input{Month: october, Account: "111122223333", Region: "eu-west-1", Intervals: make([]sla.Interval, october.Intervals()), Kept: f.Kept()}
+	in.Intervals[0] = sla.Interval{Requests: 1, Faults: 1}
+	r, err := sla.Build(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each int64 = 200_000_000_000_000
+	if want := 8928*each + 1; r.Requests != want || r.Sources[0].Requests != want-1 {
+		t.Errorf("%d requests, %d by CloudWatch; want %d", r.Requests, r.Sources[0].Requests, want)
+	}
+	if r.Figure.SumExact != "1/200000000000001" || r.Below[0].Availability != "99.9999" || *r.Below[0].CallCount != each {
+		t.Errorf("sum %s, %+v", r.Figure.SumExact, r.Below[0])
 	}
 }
 

@@ -22,7 +22,7 @@ const Hidden = "***"
 const ManifestName = "manifest.json"
 
 // Redaction is the rule that requests.csv follows.
-const Redaction = "Only the columns below are taken from a log; identities, addresses, parameters, encryption contexts and responses are never read. A value that has not the form that AWS writes is replaced by asterisks."
+const Redaction = "Only its columns are taken from a log; identities, addresses, parameters, encryption contexts and responses are never read. A value that has not the form that AWS writes is replaced by asterisks."
 
 // Document is one file of a claim folder.
 type Document struct {
@@ -50,7 +50,18 @@ type Digest struct {
 	LeftOut string `json:"leftOut,omitempty"`
 }
 
-const manifestFormat = "keywatch-sla-claim"
+const (
+	manifestFormat  = "keywatch-sla-claim"
+	manifestVersion = 1
+)
+
+// always are the files that every claim has, beside the manifest.
+var always = []string{"claim.md", "intervals.csv", "requests.csv", "terms.json", "report.json"}
+
+// ofVersion is said of a file of another version of its format.
+func ofVersion(found, known int) string {
+	return fmt.Sprintf("it is of version %d of its format, and this keywatch reads version %d; use the keywatch that made it, or make the claim anew", found, known)
+}
 
 // DigestOf is that of some bytes.
 func DigestOf(name string, data []byte) Digest {
@@ -89,7 +100,7 @@ func Claim(r *Report, health *Digest) ([]Document, error) {
 	}
 	add("report.json", report)
 
-	m := Manifest{Format: manifestFormat, Version: 1, Account: r.Account, Region: r.Region, Month: r.Month}
+	m := Manifest{Format: manifestFormat, Version: manifestVersion, Account: r.Account, Region: r.Region, Month: r.Month}
 	for _, d := range docs {
 		m.Files = append(m.Files, DigestOf(d.Name, d.Data))
 	}
@@ -149,35 +160,55 @@ const (
 // one that was printed when the claim was made.
 func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
 	data, err := readBounded(dir, ManifestName, maxManifest)
+	if errors.Is(err, errIrregular) {
+		return m, "", []string{ManifestName + ": " + err.Error()}, nil
+	}
 	if err != nil {
 		return m, "", nil, fmt.Errorf("read the manifest: %w", err)
 	}
 	hash = Sum256(data)
-	if err := json.Unmarshal(data, &m); err != nil || m.Format != manifestFormat || m.Version != 1 {
-		return m, hash, []string{ManifestName + ": changed: it is no manifest of a claim that this version of keywatch knows"}, nil
+	// Whatever becomes of it, nothing of it may steer a terminal.
+	defer func() { m.Account, m.Region, m.Month = printable(m.Account), printable(m.Region), printable(m.Month) }()
+	switch err := json.Unmarshal(data, &m); {
+	case m.Format == manifestFormat && m.Version != manifestVersion:
+		return m, hash, []string{ManifestName + ": " + ofVersion(m.Version, manifestVersion)}, nil
+	case err != nil || m.Format != manifestFormat:
+		return m, hash, []string{ManifestName + ": changed: it is no manifest of a claim of keywatch"}, nil
 	}
 	if again, err := encode(m); err != nil || !bytes.Equal(again, data) {
 		problems = append(problems, ManifestName+": changed: it is not as keywatch writes it")
 	}
 	listed := map[string]bool{ManifestName: true}
-	if data, err := readBounded(dir, FiledName, maxFile); err == nil {
+	data, err = readBounded(dir, FiledName, maxFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errIrregular):
+		listed[FiledName] = true
+		problems = append(problems, FiledName+": "+err.Error())
+	case err != nil:
+		return m, hash, nil, fmt.Errorf("read %s: %w", FiledName, err)
+	default:
 		listed[FiledName] = true
 		if _, err := ReadFiling(data, hash); err != nil {
 			problems = append(problems, fmt.Sprintf("%s: changed: %v", FiledName, err))
 		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return m, hash, nil, fmt.Errorf("read %s: %w", FiledName, err)
 	}
 	for _, d := range m.Files {
-		listed[d.Name] = true
-		if !fs.ValidPath(d.Name) {
-			problems = append(problems, fmt.Sprintf("%s: changed: it lists %q, which is no file of the folder", ManifestName, d.Name))
+		if !fs.ValidPath(d.Name) || strings.Contains(d.Name, "/") || d.Name == ManifestName || d.Name == FiledName {
+			problems = append(problems, fmt.Sprintf("%s: changed: it lists %q, which is no file of the claim", ManifestName, d.Name))
 			continue
 		}
+		if listed[d.Name] {
+			problems = append(problems, fmt.Sprintf("%s: changed: it lists %s twice", ManifestName, named(d.Name)))
+			continue
+		}
+		listed[d.Name] = true
 		data, err := readBounded(dir, d.Name, maxFile)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			problems = append(problems, named(d.Name)+": missing")
+		case errors.Is(err, errIrregular):
+			problems = append(problems, named(d.Name)+": "+err.Error())
 		case err != nil:
 			return m, hash, nil, fmt.Errorf("read %s: %w", d.Name, err)
 		case Sum256(data) != d.SHA256:
@@ -189,13 +220,17 @@ func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
 			}
 		}
 	}
+	for _, name := range always {
+		if !slices.ContainsFunc(m.Files, func(d Digest) bool { return d.Name == name }) {
+			problems = append(problems, fmt.Sprintf("%s: changed: it does not list %s, which every claim has", ManifestName, name))
+		}
+	}
 	err = fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && !listed[name] {
 			problems = append(problems, named(name)+": extra: the manifest does not list it")
 		}
 		return err
 	})
-	m.Account, m.Region, m.Month = printable(m.Account), printable(m.Region), printable(m.Month)
 	return m, hash, problems, err
 }
 
@@ -207,7 +242,16 @@ func named(name string) string {
 	return name
 }
 
+// errIrregular is of a link, a folder or a pipe: what it leads to is no part of the
+// claim folder, and can change without it.
+var errIrregular = errors.New("is no regular file")
+
 func readBounded(dir fs.FS, name string, most int64) ([]byte, error) {
+	if info, err := fs.Lstat(dir, name); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, errIrregular
+	}
 	f, err := dir.Open(name)
 	if err != nil {
 		return nil, err
@@ -270,70 +314,83 @@ func (r *Report) missingPieces() []byte {
 	fmt.Fprintln(&b, "Missing: a claim that lacks such a piece was denied. This file is not sent.")
 	fmt.Fprintln(&b)
 	for _, m := range r.Missing {
-		fmt.Fprintf(&b, "- %s\n", m)
+		Fold(&b, "- ", m)
 	}
 	return b.Bytes()
 }
 
-// markdown is the claim itself, ready to be read by a person and pasted.
+// tableIndent makes a code block of a table in Markdown.
+const tableIndent = "    "
+
+// markdown is the claim itself, to be read by a person and pasted into a case. There
+// Markdown is shown as it is written, so it is written to be read as plain text.
 func (r *Report) markdown() []byte {
 	var b bytes.Buffer
-	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	p("# %s\n", subject(r.terms, r.Region, r.in.Month))
-	p("- Subject of the case: `%s`", subject(r.terms, r.Region, r.in.Month))
-	p("- Case: Account and billing, in the AWS Support Center of account %s", r.Account)
-	p("- To be received by: %s\n", r.Deadline)
-	p("%s\n", r.Estimate)
-	p("| | |\n|---|---|")
-	p("| Account | %s |", r.Account)
-	p("| Region | %s |", r.Region)
-	p("| Billing cycle | %s: %s to %s (UTC) |", r.month(), stamp(r.in.Month.Start()), stamp(r.in.Month.End()))
-	p("| Requests | %d |", r.Requests)
-	p("| Failed requests | %d, with contestable ones %d |\n", r.Figure.Faults, r.Contestable.Faults)
-
-	p("## Computation\n")
-	p("Each of the %d intervals of 5 minutes has an error rate: failed requests divided by", r.Intervals)
-	p("requests, 0 without requests. Monthly Uptime Percentage = 100 × (1 − sum / %d). The", r.Intervals)
-	p("commitment of %s %% allows a sum of %s. All of it was computed exactly and is", r.terms.Commitment.Value, r.Allowed)
-	p("cut off here, never rounded up.\n")
-	p("| | without contestable faults | with contestable faults |\n|---|---|---|")
-	row := func(name string, of func(Figure) string) {
-		p("| %s | %s | %s |", name, of(r.Figure), of(r.Contestable))
+	p := func(format string, args ...any) { Fold(&b, "", fmt.Sprintf(format, args...)) }
+	item := func(format string, args ...any) { Fold(&b, "- ", fmt.Sprintf(format, args...)) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%s%-16s %s\n", tableIndent, name, fmt.Sprintf(format, args...))
 	}
-	row("Sum of error rates", func(f Figure) string { return exactly(f.Sum, f.SumExact) })
-	row("Monthly Uptime Percentage", func(f Figure) string { return exactly(f.Uptime+" %", f.UptimeExact) })
-	row("Commitment", kept)
-	row("Service Credit", func(f Figure) string { return fmt.Sprintf("%d %%", f.Percent) })
-	if r.Charges != "" {
-		row("Of charges of $"+r.Charges, func(f Figure) string { return "$" + f.Credit })
-		row("More than $"+r.terms.Floor.Value, func(f Figure) string { return yes(*f.AboveFloor) })
+	space := func() { fmt.Fprintln(&b) }
+	title := func(line, text string) {
+		fmt.Fprintf(&b, "%s\n%s\n\n", text, strings.Repeat(line, len(text)))
 	}
-	p("\nContestable faults may come from a custom key store of the customer's own.\n")
+	chapter := func(text string) { space(); title("-", text) }
 
-	p("## Affected keys\n")
+	s := subject(r.terms, r.Region, r.in.Month)
+	title("=", s)
+	item("Subject of the case: %s", s)
+	item("Case: Account and billing, in the AWS Support Center of account %s", r.Account)
+	item("To be received by: %s", r.Deadline)
+	space()
+	p("%s", r.Estimate)
+	space()
+	row("Account", "%s", r.Account)
+	row("Region", "%s", r.Region)
+	row("Billing cycle", "%s (UTC)", r.month())
+	row("  begins", "%s", stamp(r.in.Month.Start()))
+	row("  ends", "%s", stamp(r.in.Month.End()))
+	row("Requests", "%d", r.Requests)
+
+	chapter("Computation")
+	p("Each of the %d intervals of 5 minutes has an error rate: failed requests divided by requests, 0 without requests. The commitment of %s %% allows a sum of %s. All of it was computed exactly and is cut off here, never rounded up.", r.Intervals, r.terms.Commitment.Value, r.Allowed)
+	space()
+	fmt.Fprintf(&b, "%sMonthly Uptime Percentage = 100 × (1 − sum / %d)\n\n", tableIndent, r.Intervals)
+	r.figures(&b, tableIndent)
+	space()
+	p("Contestable faults may come from a custom key store of the customer's own.")
+	space()
+	for _, f := range []struct {
+		name string
+		Figure
+	}{{"without contestable faults", r.Figure}, {"with contestable faults", r.Contestable}} {
+		if f.SumExact != "" && f.UptimeExact != "" {
+			item("Exactly, %s: sum %s, uptime %s %%.", f.name, f.SumExact, f.UptimeExact)
+		}
+	}
+
+	chapter("Affected keys")
 	if len(r.Keys) == 0 {
 		p("No log names one.")
 	}
 	for _, key := range r.Keys {
-		p("- %s", key)
+		item("%s", key)
 	}
 	if r.MoreKeys {
-		p("- and more, which the logs name")
+		item("and more, which the logs name")
 	}
 
-	p("\n## Incidents: intervals below 100 %%\n")
-	p("| Begins (UTC) | Ends (UTC) | Region | Requests | Faults | Contestable | Availability | with contestable | Health events |\n|---|---|---|---|---|---|---|---|---|")
-	for _, i := range r.Below {
-		p("| %s | %s | %s | %d | %d | %d | %s %% | %s %% | %s |", stamp(i.Start), stamp(i.End), r.Region, i.Requests, i.Faults, i.Contestable, i.Availability, i.WithContestable, strings.Join(i.Health, " "))
-	}
+	chapter("Incidents: intervals below 100 %")
+	p("All are in the region %s, and end 5 minutes after they begin.", r.Region)
+	space()
+	r.intervals(&b, tableIndent, len(r.Below))
+	space()
 	if r.FromMetric > 0 {
-		p("\nOf %s the requests are those that CloudWatch counted (%s) and the failed", count(r.FromMetric, "interval"), Metric)
-		p("ones of the logs; intervals.csv says which.")
+		p("Of %s the requests are those that CloudWatch counted (%s) and the failed ones of the logs; intervals.csv says which.", count(r.FromMetric, "interval"), Metric)
 	}
-	p("\nAll %d intervals are in intervals.csv. requests.csv has %s with", r.Intervals, count(len(r.Failed), "failed request"))
-	p("request IDs%s.\n", more(r.MoreFailed))
+	p("All %d intervals are in intervals.csv. requests.csv has %s with request IDs%s.", r.Intervals, count(len(r.Failed), "failed request"), more(r.MoreFailed))
 
-	p("## AWS Health\n")
+	chapter("AWS Health")
 	switch {
 	case r.in.Health == nil:
 		p("No events were given.")
@@ -341,46 +398,53 @@ func (r *Report) markdown() []byte {
 		p("No event of KMS in this region touches the month.")
 	}
 	for _, e := range r.Health {
-		end := "still open"
-		if e.End != nil {
-			end = stamp(*e.End)
-		}
-		p("- %s (%s), %s to %s: %s; overlaps %s below 100 %%", e.Type, e.Category, stamp(e.Start), end, e.ARN, count(e.During, "interval"))
+		item("%s (%s) %s, over %s: %s", e.Type, e.Category, e.span(), r.during(e), e.ARN)
 	}
 
-	p("\n## How the logs were read\n")
+	chapter("How the logs were read")
 	for _, s := range r.Sources {
-		p("- %s: %d requests, %d failed. It cannot see: %s.", s.Name, s.Requests, s.Faults, s.Unseen)
+		item("%s", s.tell())
 	}
 	if r.Contradictory > 0 {
-		p("- %d contradictory: the HTTP status is not one of the error code; they count as contestable faults.", r.Contradictory)
+		item("%s.", r.contradictory())
 	}
-	p("- requests.csv: %s", Redaction)
-	p("- The inputs are in %s, with SHA-256.\n", ManifestName)
+	item("requests.csv: %s", Redaction)
+	item("The inputs are in %s, with SHA-256.", ManifestName)
 
-	p("## Terms used, and what is assumed\n")
-	p("KMS SLA, last updated %s; terms.json has each term with its source. Read at the", r.Terms)
-	p("source: the commitment, the tiers, and that a credit is paid above $%s only. Assumed:\n", r.terms.Floor.Value)
+	chapter("Terms used, and what is assumed")
+	p("KMS SLA, last updated %s; terms.json has each term with its source. Read at the source: the commitment, the tiers, and that a credit is paid above $%s only. Assumed:", r.Terms, r.terms.Floor.Value)
+	space()
 	for _, a := range r.Assumptions {
-		p("- %s", a)
+		item("%s", a)
 	}
 	return b.Bytes()
 }
 
 func (r *Report) month() string { return r.in.Month.long() }
 
-func exactly(cut, exact string) string {
-	if exact == "" || exact == cut {
-		return cut
+// during says which of the intervals below 100 % an event overlaps.
+func (r *Report) during(e Event) string {
+	var over []Bad
+	for _, b := range r.Below {
+		if slices.Contains(b.Health, e.ARN) {
+			over = append(over, b)
+		}
 	}
-	return cut + " (exactly " + exact + ")"
+	switch n := len(over); n {
+	case 0:
+		return "no interval below 100 %"
+	case 1:
+		return "the interval of " + minute(over[0].Start) + " below 100 %"
+	default:
+		return fmt.Sprintf("%s below 100 %%, the first of %s and the last of %s", count(n, "interval"), minute(over[0].Start), minute(over[n-1].Start))
+	}
 }
 
 func more(n int64) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %d more are in the logs (of each interval the first 50 by ID are listed)", n)
+	return fmt.Sprintf("; the logs have %d more (of each interval the first 50 by ID are listed)", n)
 }
 
 // TermsText writes the catalogue for a terminal: each term with how sure it is
@@ -393,7 +457,7 @@ func TermsText(w io.Writer) {
 			n = len(sources)
 			sources = append(sources, source)
 		}
-		fold(w, fmt.Sprintf("  %-8s ", mark), fmt.Sprintf(format, args...)+fmt.Sprintf(" [%d]", n+1))
+		Fold(w, fmt.Sprintf("  %-8s ", mark), fmt.Sprintf(format, args...)+fmt.Sprintf(" [%d]", n+1))
 	}
 	for _, t := range Catalogue() {
 		fmt.Fprintf(w, "KMS SLA, last updated %s\n", t.Version)
@@ -429,7 +493,7 @@ func TermsText(w io.Writer) {
 	}
 	fmt.Fprintf(w, "Sources, as of %s\n", readOn)
 	for i, source := range sources {
-		fold(w, fmt.Sprintf("  [%d] ", i+1), source)
+		Fold(w, fmt.Sprintf("  [%d] ", i+1), source)
 	}
 }
 

@@ -27,11 +27,14 @@ type Filing struct {
 	Case     string    `json:"caseId,omitempty"`
 }
 
-const filingFormat = "keywatch-sla-filing"
+const (
+	filingFormat  = "keywatch-sla-filing"
+	filingVersion = 1
+)
 
 // NewFiling is the record of a case that is about to be opened.
 func NewFiling(manifest, subject string, sent time.Time) Filing {
-	return Filing{filingFormat, 1, manifest, subject, sent.UTC().Truncate(time.Second), ""}
+	return Filing{filingFormat, filingVersion, manifest, subject, sent.UTC().Truncate(time.Second), ""}
 }
 
 // Encode is the file.
@@ -40,8 +43,11 @@ func (f Filing) Encode() ([]byte, error) { return encode(f) }
 // ReadFiling reads the record of a claim with that manifest.
 func ReadFiling(data []byte, manifest string) (Filing, error) {
 	var f Filing
-	if err := json.Unmarshal(data, &f); err != nil || f.Format != filingFormat || f.Version != 1 {
-		return f, errors.New("it is no record of a filing that this version of keywatch knows")
+	switch err := json.Unmarshal(data, &f); {
+	case f.Format == filingFormat && f.Version != filingVersion:
+		return f, fmt.Errorf("it is of version %d of its format, and this keywatch reads version %d; use the keywatch that wrote it", f.Version, filingVersion)
+	case err != nil || f.Format != filingFormat:
+		return f, errors.New("it is no record of a filing of keywatch")
 	}
 	if f.Manifest != manifest {
 		return f, errors.New("it is the record of another claim")
@@ -150,13 +156,17 @@ func attachment(name string, data []byte) (Document, error) {
 
 // Summary is what a claim folder says of itself.
 type Summary struct {
-	Account string   `json:"account"`
-	Region  string   `json:"region"`
-	Month   string   `json:"month"`
-	Missing []string `json:"missing"`
-	Without Figure   `json:"withoutContestable"`
-	With    Figure   `json:"withContestable"`
+	SchemaVersion int      `json:"schemaVersion"`
+	Account       string   `json:"account"`
+	Region        string   `json:"region"`
+	Month         string   `json:"month"`
+	Missing       []string `json:"missing"`
+	Without       Figure   `json:"withoutContestable"`
+	With          Figure   `json:"withContestable"`
 }
+
+// summaryVersion is that of report.json.
+const summaryVersion = 1
 
 // ReadSummary reads report.json of a claim folder.
 func ReadSummary(dir fs.FS) (Summary, error) {
@@ -164,6 +174,9 @@ func ReadSummary(dir fs.FS) (Summary, error) {
 	data, err := readBounded(dir, "report.json", maxFile)
 	if err == nil {
 		err = json.Unmarshal(data, &s)
+	}
+	if err == nil && s.SchemaVersion != summaryVersion {
+		err = errors.New(ofVersion(s.SchemaVersion, summaryVersion))
 	}
 	if err != nil {
 		return s, fmt.Errorf("read report.json: %w", err)

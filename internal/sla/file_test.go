@@ -48,7 +48,8 @@ func TestKeptNumbersAreTheDenominator(t *testing.T) {
 	if b := r.Below[2]; b.Requests != 4 || b.RequestsFrom != "logs" || b.CallCount != nil {
 		t.Errorf("%+v", b)
 	}
-	if len(r.Missing) > 0 {
+	// With them the commitment is kept, but for the contestable faults.
+	if len(r.Missing) != 1 || !strings.HasPrefix(r.Missing[0], "Without contestable faults the credit of $0.00") {
 		t.Errorf("missing: %q", r.Missing)
 	}
 	if s := r.Sources[len(r.Sources)-1]; s.Name != Metric || s.Requests != 1007 || !strings.Contains(s.Unseen, "ReEncrypt") {
@@ -153,11 +154,27 @@ func TestAFilingLeavesTheClaimUnchanged(t *testing.T) {
 	if got, err := ReadFiling(data, hash); err != nil || got != f {
 		t.Errorf("%+v, %v; want %+v", got, err, f)
 	}
-	for name, bad := range map[string][]byte{"another claim's": bytes.Replace(data, []byte(hash), []byte(strings.Repeat("0", 64)), 1), "no record": []byte("{}")} {
+	for name, bad := range map[string][]byte{"another version's": bytes.Replace(data, []byte(`"version": 1`), []byte(`"version": 7`), 1), "another claim's": bytes.Replace(data, []byte(hash), []byte(strings.Repeat("0", 64)), 1), "no record": []byte("{}")} {
 		dir[FiledName] = &fstest.MapFile{Data: bad}
 		if _, _, problems, _ := Verify(dir); len(problems) != 1 || !strings.HasPrefix(problems[0], "filed.json: changed: ") {
 			t.Errorf("%s: %q", name, problems)
 		}
+	}
+	if _, err := ReadFiling(bytes.Replace(data, []byte(`"version": 1`), []byte(`"version": 7`), 1), hash); err == nil || !strings.Contains(err.Error(), "it is of version 7 of its format, and this keywatch reads version 1") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A report of another version is not read for what it is not.
+func TestTheSummaryOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	dir, _, _ := claimed(t, failing(t))
+	if s, err := ReadSummary(dir); err != nil || s.Without.Percent != 10 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	dir["report.json"].Data = bytes.Replace(dir["report.json"].Data, []byte(`"schemaVersion": 1`), []byte(`"schemaVersion": 2`), 1)
+	if _, err := ReadSummary(dir); err == nil || !strings.Contains(err.Error(), "read report.json: it is of version 2 of its format, and this keywatch reads version 1") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -174,7 +191,7 @@ func TestNewCase(t *testing.T) {
 	if c.Subject != "SLA Credit Request: AWS KMS, eu-west-1, October 2026" || c.Body != string(dir["claim.md"].Data) || len(c.Missing) != 1 || c.Deadline.Format(time.DateOnly) != "2026-12-30" {
 		t.Errorf("%+v", c)
 	}
-	if !strings.Contains(c.Body, "- Subject of the case: `"+c.Subject+"`\n") {
+	if !strings.Contains(c.Body, "- Subject of the case: "+c.Subject+"\n") {
 		t.Error("the claim has another subject")
 	}
 	var names []string
@@ -192,7 +209,7 @@ func TestNewCase(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, last, _ := strings.Cut(c.Body, "\n(The whole claim is attached")
-	if len(c.Body) > maxBody || last == "" || !strings.HasPrefix(string(dir["claim.md"].Data), head) || !strings.HasSuffix(head, "|\n") {
+	if len(c.Body) > maxBody || last == "" || !strings.HasPrefix(string(dir["claim.md"].Data), head) || !strings.HasSuffix(head, " 0.0000\n") {
 		t.Errorf("%d bytes, which end in %q", len(c.Body), c.Body[len(c.Body)-200:])
 	}
 }

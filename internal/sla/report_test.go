@@ -2,7 +2,11 @@ package sla
 
 import (
 	"bytes"
+	"errors"
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -49,6 +53,8 @@ func TestMissingPieces(t *testing.T) {
 		"(--charges)":                                  func(in *Input) { in.Charges = nil },
 		"(--health)":                                   func(in *Input) { in.Health = nil },
 		"logs of the clients (--requests)":             func(in *Input) { in.Sources[0].Faults = 0 },
+		"The credit of $1.00 is not above $1, the least that is paid.":                                                                            func(in *Input) { in.Charges = rat(t, "10") },
+		"Without contestable faults the credit of $0.00 is not above $1, the least that is paid: the claim rests on faults that AWS may contest.": func(in *Input) { in.Intervals[287].Requests = 100 },
 	} {
 		in := failing(t)
 		change(&in)
@@ -67,6 +73,52 @@ func TestMissingPieces(t *testing.T) {
 	}
 }
 
+// What is not paid at all is said before all else, and only of what could be claimed.
+func TestACreditThatIsNotPaidIsSaidFirst(t *testing.T) {
+	t.Parallel()
+	in := failing(t)
+	in.Charges, in.Open, in.Keys, in.Health = rat(t, "4.99"), true, nil, nil
+	if r := build(t, in); len(r.Missing) != 4 || r.Missing[0] != "The credit of $0.49 is not above $1, the least that is paid." {
+		t.Errorf("%q", r.Missing)
+	}
+	in.Charges = rat(t, "10.01")
+	if r := build(t, in); len(r.Missing) != 3 {
+		t.Errorf("above it: %q", r.Missing)
+	}
+	in = failing(t)
+	in.Charges, in.Intervals[287].Requests, in.Intervals[288] = rat(t, "4.99"), 100, Interval{}
+	if r := build(t, in); r.Contestable.Missed || len(r.Missing) > 0 {
+		t.Errorf("a commitment that was kept: %q", r.Missing)
+	}
+}
+
+// One of a kind is not called several.
+func TestOneIsSingular(t *testing.T) {
+	t.Parallel()
+	in := failing(t)
+	in.Intervals[288], in.Sources[0].Requests, in.Sources[0].Faults = Interval{}, 1, 1
+	in.Disagreed, in.Contradictory, in.Malformed = 1, 1, Malformed{Count: 1, Records: 1}
+	in.Files, in.Keys, in.MoreFailed, in.MoreKeys = []File{{Name: "a", Records: 1}}, nil, 1, true
+	in.Kept = idleKept(len(in.Intervals))
+	in.Kept[287].Successes = 10
+	clear(in.Seen[48:72])
+	in.Health = []Event{{ARN: "arn:1", Start: in.Month.Start()}}
+	r := build(t, in)
+	var text bytes.Buffer
+	Text(&text, []*Report{r})
+	plural := regexp.MustCompile(`\b1 (more )?(contestable )?(faults|requests|failed requests|records|lines|files|days|intervals|keys|pieces|events)\b`)
+	for name, page := range map[string][]byte{"text": text.Bytes(), "claim.md": r.markdown(), "missing.md": r.missingPieces()} {
+		if found := plural.FindAll(bytes.ReplaceAll(page, []byte("\n"), []byte(" ")), -1); len(found) > 0 {
+			t.Errorf("%s: %q", name, found)
+		}
+	}
+	for _, want := range []string{"1 file with 1 record\n", "1 request told by two logs", "1 line with an HTTP status", "malformed: 1 of 1 record\n", "client logs: 1 request, 1 failed."} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the text does not say %q", want)
+		}
+	}
+}
+
 func TestContradictoryLinesAreNamed(t *testing.T) {
 	t.Parallel()
 	in := failing(t)
@@ -75,7 +127,7 @@ func TestContradictoryLinesAreNamed(t *testing.T) {
 	var text bytes.Buffer
 	Text(&text, []*Report{r})
 	for name, page := range map[string]string{"text": text.String(), "claim.md": string(r.markdown())} {
-		if !strings.Contains(page, "- 7 contradictory: the HTTP status") {
+		if !strings.Contains(page, "- 7 lines with an HTTP status that is not one of the error code") {
 			t.Errorf("%s does not say so", name)
 		}
 	}
@@ -104,22 +156,67 @@ func TestEveryReportSaysWhatItIs(t *testing.T) {
 	}
 }
 
-func TestTextFitsATerminal(t *testing.T) {
-	t.Parallel()
+// outage is as much of everything as a month may have.
+func outage(t *testing.T) *Report {
+	t.Helper()
 	in := failing(t)
 	in.Charges = rat(t, "1234567.89")
-	in.Disagreed, in.Malformed = 3, Malformed{Count: 2, Records: 100, First: []string{"a.jsonl:7 is not valid JSON"}}
+	in.Disagreed, in.Contradictory, in.Malformed = 3, 3, Malformed{Count: 2, Records: 100, First: []string{"a.jsonl:7 is not valid JSON"}}
 	in.Skipped = map[string]int64{"of another service": 12345678}
 	for i := range in.Intervals {
 		in.Intervals[i] = Interval{Requests: 12345678, Faults: 1234567, Contestable: 123456}
 	}
+	in.Keys = append(in.Keys, "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
+	in.Kept = idleKept(len(in.Intervals))
+	in.Kept[0].Successes = 12345678
 	in.Health = []Event{{ARN: "arn:aws:health:eu-west-1::event/KMS/X/1", Type: "AWS_KMS_OPERATIONAL_ISSUE", Start: in.Month.Start()}}
+	in.MoreFailed, in.MoreKeys = 12345678, true
+	return build(t, in)
+}
+
+func TestTextFitsATerminal(t *testing.T) {
+	t.Parallel()
+	r := outage(t)
+	r.Missing = []string{strings.Repeat("a piece that is missing ", 20)}
 	var b bytes.Buffer
-	Text(&b, []*Report{build(t, in)})
+	Text(&b, []*Report{r})
 	TermsText(&b)
+	b.Write(r.markdown())
+	b.Write(r.missingPieces())
 	for _, line := range strings.Split(b.String(), "\n") {
 		if len([]rune(line)) > columns {
 			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+}
+
+// A claim is pasted where Markdown is shown as it is written: no line needs to be
+// rendered, and no table has rules.
+func TestAClaimIsPlainText(t *testing.T) {
+	t.Parallel()
+	md := string(outage(t).markdown())
+	for _, bad := range []string{"|", "`", "**", "\n#", " \n", "\n\n\n"} {
+		if strings.Contains(md, bad) {
+			t.Errorf("it has %q:\n%.3000s", bad, md)
+		}
+	}
+	for _, want := range []string{
+		"SLA Credit Request: AWS KMS, eu-west-1, October 2026\n====================================================\n",
+		"\nAll are in the region eu-west-1, and end 5 minutes after they begin.\n\n",
+		"\n    begins (UTC)       requests     faults      faults            %            %\n    2026-10-01 00:00   13703701    1234567      123456      90.9909      90.0901\n    2026-10-01 00:05   12345678 ",
+		"- AWS_KMS_OPERATIONAL_ISSUE () from 2026-10-01T00:00:00Z on, over 8928 intervals\n  below 100 %, the first of 2026-10-01 00:00 and the last of 2026-10-31 23:55:\n  arn:aws:health:eu-west-1::event/KMS/X/1\n",
+	} {
+		if !strings.Contains(md, want) {
+			t.Errorf("it does not have %q:\n%.3000s", want, md)
+		}
+	}
+	in := failing(t)
+	end := in.Month.IntervalStart(288)
+	in.Health = []Event{{ARN: "arn:1", Start: in.Month.Start(), End: &end}, {ARN: "arn:2", Start: in.Month.End().Add(-time.Hour)}}
+	md = string(build(t, in).markdown())
+	for _, want := range []string{"over the interval of\n  2026-10-01 23:55 below 100 %: arn:1\n", " on, over no interval below 100 %: arn:2\n", "- Exactly, with contestable faults: sum 7/20, uptime"} {
+		if !strings.Contains(md, want) {
+			t.Errorf("it does not have %q:\n%s", want, md)
 		}
 	}
 }
@@ -196,10 +293,83 @@ func TestClaimIsProved(t *testing.T) {
 			t.Errorf("the manifest of %s in %s for %s: %q", head.Account, head.Region, head.Month, problems)
 		}
 	}
+	for want, other := range map[string]func(*Manifest){
+		"it does not list terms.json, which every claim has":                  func(m *Manifest) { m.Files = slices.DeleteFunc(m.Files, listedAs("terms.json")) },
+		"it does not list report.json, which every claim has":                 func(m *Manifest) { m.Files = slices.DeleteFunc(m.Files, listedAs("report.json")) },
+		"it lists claim.md twice":                                             func(m *Manifest) { m.Files = append(m.Files, m.Files[0]) },
+		`it lists "../claim.md", which is no file of the claim`:               func(m *Manifest) { m.Files = append(m.Files, Digest{Name: "../claim.md"}) },
+		`it lists "sub/claim.md", which is no file of the claim`:              func(m *Manifest) { m.Files = append(m.Files, Digest{Name: "sub/claim.md"}) },
+		`it lists "filed.json", which is no file of the claim`:                func(m *Manifest) { m.Files = append(m.Files, Digest{Name: "filed.json"}) },
+		"it is of version 2 of its format, and this keywatch reads version 1": func(m *Manifest) { m.Version = 2 },
+		"it is of version 0 of its format, and this keywatch reads version 1": func(m *Manifest) { m.Version = 0 },
+		"changed: it is no manifest of a claim of keywatch":                   func(m *Manifest) { m.Format = "\x1b[2J" },
+	} {
+		head := m
+		head.Files = slices.Clone(m.Files)
+		other(&head)
+		dir = folder(docs)
+		if dir[ManifestName].Data, err = encode(head); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, problems, err := Verify(dir); err != nil || len(problems) == 0 || !strings.HasPrefix(problems[0], ManifestName+": ") || !strings.Contains(problems[0], want) {
+			t.Errorf("want %q, got %q, %v", want, problems, err)
+		}
+	}
+	// A manifest that nobody can read says nothing of what is shown in a terminal.
+	for _, odd := range []Manifest{{Format: manifestFormat, Version: 2, Account: "\x1b[2J", Month: "2026-10"}, {Format: "x", Account: "\x1b[2J", Month: "2026-10"}} {
+		dir = folder(docs)
+		if dir[ManifestName].Data, err = encode(odd); err != nil {
+			t.Fatal(err)
+		}
+		if m, _, _, _ := Verify(dir); strings.Contains(m.Account, "\x1b") {
+			t.Errorf("%+v", m)
+		}
+	}
 	dir = folder(docs)
 	dir["sub/notes.txt"], dir["a\x1bb"] = &fstest.MapFile{}, &fstest.MapFile{Data: []byte("x")}
 	if _, _, problems, _ := Verify(dir); len(problems) != 2 || !strings.HasPrefix(problems[0], `"a\x1bb": extra`) || !strings.Contains(problems[1], `sub/notes.txt: extra`) {
 		t.Errorf("an extra file: %q", problems)
+	}
+}
+
+func listedAs(name string) func(Digest) bool { return func(d Digest) bool { return d.Name == name } }
+
+// What a link leads to is no part of the claim, be it the same bytes today.
+func TestAClaimHasRegularFilesOnly(t *testing.T) {
+	t.Parallel()
+	_, _, hash := claimed(t, failing(t))
+	filing, err := NewFiling(hash, "x", time.Time{}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := Claim(build(t, failing(t)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs = append(docs, Document{FiledName, filing})
+	for _, d := range docs {
+		dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "file")
+		for _, d := range docs {
+			if err := os.WriteFile(filepath.Join(dir, d.Name), d.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, problems, err := Verify(os.DirFS(dir)); err != nil || len(problems) > 0 {
+			t.Fatal(problems, err)
+		}
+		path := filepath.Join(dir, d.Name)
+		if err := errors.Join(os.Rename(path, elsewhere), os.Symlink(elsewhere, path)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, problems, err := Verify(os.DirFS(dir)); err != nil || !slices.Equal(problems, []string{d.Name + ": is no regular file"}) {
+			t.Errorf("a link in place of %s: %q, %v", d.Name, problems, err)
+		}
+		if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, problems, err := Verify(os.DirFS(dir)); err != nil || !slices.Equal(problems, []string{d.Name + ": is no regular file"}) {
+			t.Errorf("a folder in place of %s: %q, %v", d.Name, problems, err)
+		}
 	}
 }
 

@@ -359,6 +359,7 @@ var method = []string{
 func (r *Report) missing() []string {
 	out := []string{}
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	r.lacksCredit(add)
 	if r.Open {
 		add("The month is not over: it ends at %s. Until then nothing here is final.", stamp(r.in.Month.End()))
 	}
@@ -371,7 +372,7 @@ func (r *Report) missing() []string {
 		}
 	}
 	if days := r.blindDays(); len(days) > 0 {
-		add("No log holds a record of any service for %s of the month (the first is %s). They count as 100 %% available; if logs are missing, add them.", count(len(days), "day"), days[0])
+		add("No log holds a record of any service for %s of the month (the first is %s), which count as 100 %% available; if logs are missing, add them.", count(len(days), "day"), days[0])
 	}
 	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
 		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them, or client logs that hold nothing else of that time. Add CloudTrail or client logs of all requests, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
@@ -412,6 +413,18 @@ func (r *Report) unknownCodes() string {
 		out = append(out[:most], fmt.Sprintf("and %d more", n-most))
 	}
 	return strings.Join(out, ", ")
+}
+
+// lacksCredit says what is not paid at all: for nothing else is a claim needed.
+func (r *Report) lacksCredit(add func(format string, args ...any)) {
+	floor := r.terms.Floor.Value
+	switch {
+	case r.in.Charges == nil || !r.Contestable.Missed:
+	case !*r.Contestable.AboveFloor:
+		add("The credit of $%s is not above $%s, the least that is paid.", r.Contestable.Credit, floor)
+	case !*r.Figure.AboveFloor:
+		add("Without contestable faults the credit of $%s is not above $%s, the least that is paid: the claim rests on faults that AWS may contest.", r.Figure.Credit, floor)
+	}
 }
 
 // ClientLogs is the source that the agreement asks for.

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
 )
 
 // columns is how wide text is; mostLines are shown of a list.
@@ -50,21 +52,21 @@ func listAssumed(w io.Writer, title string, assumptions []string) {
 	}
 	fmt.Fprintln(w, "\n"+title)
 	for _, a := range assumptions {
-		fold(w, "  - ", a)
+		Fold(w, "  - ", a)
 	}
 }
 
 func (r *Report) text(w io.Writer) {
 	fmt.Fprintf(w, "KMS in %s, account %s, %s (UTC)\n\n", r.Region, r.Account, r.Month)
-	fold(w, "", r.Estimate)
+	Fold(w, "", r.Estimate)
 	if len(r.Missing) > 0 {
 		fmt.Fprintln(w, "\nMissing (a claim that lacks such a piece was denied):")
 		for _, m := range r.Missing {
-			fold(w, "  - ", m)
+			Fold(w, "  - ", m)
 		}
 	}
 	fmt.Fprintln(w)
-	r.figures(w)
+	r.figures(w, "")
 	fmt.Fprintln(w)
 	field(w, "requests", "%d, %d rejected for reasons of the caller", r.Requests, r.Rejected)
 	field(w, "intervals", "%d of 5 minutes, %d without requests (100 %% available)", r.Intervals, r.Idle)
@@ -78,16 +80,7 @@ func (r *Report) text(w io.Writer) {
 	}
 	if len(r.Below) > 0 {
 		fmt.Fprintf(w, "\n%s below 100 %%:\n", count(len(r.Below), "interval"))
-		const row = "  %-16s %10v %10v %11v %12s %12s\n"
-		fmt.Fprintf(w, row, "", "", "", "contestable", "availability", "with them")
-		fmt.Fprintf(w, row, "begins (UTC)", "requests", "faults", "faults", "%", "%")
-		for i, b := range r.Below {
-			if i == mostLines {
-				fmt.Fprintf(w, "  ... and %d more\n", len(r.Below)-i)
-				break
-			}
-			fmt.Fprintf(w, row, b.Start.Format("2006-01-02 15:04"), b.Requests, b.Faults, b.Contestable, b.Availability, b.WithContestable)
-		}
+		r.intervals(w, "  ", mostLines)
 	}
 	r.codes(w)
 	if len(r.Keys) > 0 {
@@ -98,22 +91,18 @@ func (r *Report) text(w io.Writer) {
 		if i == 0 {
 			fmt.Fprintln(w, "\nAWS Health events:")
 		}
-		end := "still open"
-		if e.End != nil {
-			end = stamp(*e.End)
-		}
-		fold(w, "  - ", fmt.Sprintf("%s from %s to %s, over %s below 100 %%: %s", e.Type, stamp(e.Start), end, count(e.During, "interval"), e.ARN))
+		Fold(w, "  - ", fmt.Sprintf("%s %s, over %s below 100 %%: %s", e.Type, e.span(), count(e.During, "interval"), e.ARN))
 	}
 	fmt.Fprintln(w, "\nCounted from:")
 	for _, s := range r.Sources {
-		fold(w, "  - ", fmt.Sprintf("%s: %d requests, %d failed. It cannot see: %s.", s.Name, s.Requests, s.Faults, s.Unseen))
+		Fold(w, "  - ", s.tell())
 	}
 	r.inputs(w)
 }
 
-// figures writes both readings side by side.
-func (r *Report) figures(w io.Writer) {
-	const row = "%-28s %22s %22s\n"
+// figures writes both readings side by side, behind an indent.
+func (r *Report) figures(w io.Writer, indent string) {
+	row := indent + "%-28s %22s %22s\n"
 	a, b := r.Figure, r.Contestable
 	fmt.Fprintf(w, row, "", "without contestable", "with contestable")
 	fmt.Fprintf(w, row, "failed requests", fmt.Sprint(a.Faults), fmt.Sprint(b.Faults))
@@ -144,6 +133,39 @@ func (r *Report) codes(w io.Writer) {
 	}
 }
 
+// intervals writes those below 100 %, behind an indent, and no more than so many.
+func (r *Report) intervals(w io.Writer, indent string, most int) {
+	row := indent + "%-16s %10v %10v %11v %12s %12s\n"
+	fmt.Fprintf(w, row, "", "", "", "contestable", "availability", "with them")
+	fmt.Fprintf(w, row, "begins (UTC)", "requests", "faults", "faults", "%", "%")
+	for i, b := range r.Below {
+		if i == most {
+			fmt.Fprintf(w, "%s... and %d more\n", indent, len(r.Below)-i)
+			return
+		}
+		fmt.Fprintf(w, row, minute(b.Start), b.Requests, b.Faults, b.Contestable, b.Availability, b.WithContestable)
+	}
+}
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+func (s Source) tell() string {
+	return fmt.Sprintf("%s: %s, %d failed. It cannot see: %s.", s.Name, count(int(s.Requests), "request"), s.Faults, s.Unseen)
+}
+
+// span is when an event was.
+func (e Event) span() string {
+	if e.End == nil {
+		return "from " + stamp(e.Start) + " on"
+	}
+	return "from " + stamp(e.Start) + " to " + stamp(*e.End)
+}
+
+// contradictory says what became of the lines whose status is not one of their code.
+func (r *Report) contradictory() string {
+	return count(int(r.Contradictory), "line") + " with an HTTP status that is not one of the error code: each counts as a contestable fault"
+}
+
 func kept(f Figure) string {
 	if f.Missed {
 		return "missed"
@@ -170,23 +192,23 @@ func (r *Report) inputs(w io.Writer) {
 		records += f.Records
 	}
 	fmt.Fprintln(w, "\nRead:")
-	fold(w, "  - ", fmt.Sprintf("%s with %d records", count(read, "file"), records))
+	Fold(w, "  - ", fmt.Sprintf("%s with %s", count(read, "file"), count(int(records), "record")))
 	for _, why := range slices.Sorted(maps.Keys(leftOut)) {
-		fold(w, "  - ", fmt.Sprintf("left out: %s (%s)", count(leftOut[why], "file"), why))
+		Fold(w, "  - ", fmt.Sprintf("left out: %s (%s)", count(leftOut[why], "file"), why))
 	}
 	for _, why := range slices.Sorted(maps.Keys(r.Skipped)) {
-		fold(w, "  - ", fmt.Sprintf("not counted: %s (%s)", count(int(r.Skipped[why]), "record"), why))
+		Fold(w, "  - ", fmt.Sprintf("not counted: %s (%s)", count(int(r.Skipped[why]), "record"), why))
 	}
 	if r.Disagreed > 0 {
-		fold(w, "  - ", fmt.Sprintf("%d told by two logs differently: one says that they failed; they count as failed", r.Disagreed))
+		Fold(w, "  - ", count(int(r.Disagreed), "request")+" told by two logs differently: one says that it failed, and so it counts")
 	}
 	if r.Contradictory > 0 {
-		fold(w, "  - ", fmt.Sprintf("%d contradictory: the HTTP status is not one of the error code; they count as contestable faults", r.Contradictory))
+		Fold(w, "  - ", r.contradictory())
 	}
 	if r.Malformed.Count > 0 {
-		fold(w, "  - ", fmt.Sprintf("malformed: %d of %d", r.Malformed.Count, r.Malformed.Records))
+		Fold(w, "  - ", fmt.Sprintf("malformed: %d of %s", r.Malformed.Count, count(int(r.Malformed.Records), "record")))
 		for _, m := range r.Malformed.First {
-			fold(w, "      ", m)
+			Fold(w, "      ", m)
 		}
 	}
 }
@@ -205,16 +227,17 @@ func field(w io.Writer, name, format string, args ...any) {
 	fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
 }
 
-// fold writes a text behind first in lines of 80 columns.
-func fold(w io.Writer, first, s string) {
+// Fold writes a text behind first in lines of 80 columns; a longer word has a line
+// of its own.
+func Fold(w io.Writer, first, s string) {
 	line, empty := first, true
 	for word := range strings.FieldsSeq(s) {
 		switch {
 		case empty:
 			line += word
-		case len(line)+1+len(word) > columns:
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > columns:
 			fmt.Fprintln(w, line)
-			line = strings.Repeat(" ", len(first)) + word
+			line = strings.Repeat(" ", utf8.RuneCountInString(first)) + word
 		default:
 			line += " " + word
 		}

@@ -323,7 +323,6 @@ func TestCreditFloorIsStrict(t *testing.T) {
 	}
 }
 
-// failing is a month with one fault of 10 across midnight, and a contestable one.
 // What is shown of an amount is what is tested, and never more than it is.
 func TestAmountsAreNotRoundedUp(t *testing.T) {
 	t.Parallel()
@@ -339,6 +338,7 @@ func TestAmountsAreNotRoundedUp(t *testing.T) {
 	}
 }
 
+// failing is a month with one fault of 10 across midnight, and a contestable one.
 func failing(t *testing.T) Input {
 	t.Helper()
 	m := month(t, "2026-10")
