@@ -278,8 +278,6 @@ func TestAnOldSnapshotNeverRemoves(t *testing.T) {
 	f.stops(t, ExitProblems, nil, "[stack-busy]", "1 problem;")
 }
 
-// A file that knows every unit can be older than the alarms of one all the same:
-// they share it with others, or left and came back.
 // By a clock that is ahead every alarm would seem older than the snapshot.
 func TestASnapshotFromTheFutureIsNotCompared(t *testing.T) {
 	t.Parallel()
@@ -294,6 +292,8 @@ func TestASnapshotFromTheFutureIsNotCompared(t *testing.T) {
 	f.must(t, "-c", "keywatch:inventory.compare=never")
 }
 
+// A file that knows every unit can be older than the alarms of one all the same:
+// they share it with others, or left and came back.
 func TestARevertNeverRemoves(t *testing.T) {
 	t.Parallel()
 	const behind = " deployed after this snapshot was read (%s) and would go: %s; the file is older than the deployment (a revert, an old branch, another pipeline), or rules changed since: `keywatch snapshot` reads the account again [snapshot-behind]\n"
