@@ -288,8 +288,23 @@ func TestASnapshotFromTheFutureIsNotCompared(t *testing.T) {
 	const says = "which is 2 hours in the future, so nobody can say which deployed alarms are newer than it; mend the clock that is wrong, then refresh it with `keywatch snapshot` [snapshot-old]\n"
 	for _, mode := range []string{"auto", "always"} {
 		f.stops(t, ExitProblems, []string{"-c", "keywatch:inventory.compare=" + mode}, says)
+		if n := strings.Count(f.stderr.String(), "[snapshot-old]"); n != 1 {
+			t.Errorf("%s: said %d times:\n%s", mode, n, f.stderr.String())
+		}
 	}
-	f.must(t, "-c", "keywatch:inventory.compare=never")
+	// Where nothing is compared, it is a remark.
+	const remark = ": warning: the snapshot was read at 2026-11-01T03:01:00Z, which is 2 hours in the future; check the clocks [snapshot-old]\n"
+	for _, args := range [][]string{{"-c", "keywatch:inventory.compare=never"}, {"explain", f.keys[0].ID}, {"init", "-o", "-"}} {
+		f.must(t, args...)
+		if strings.Count(f.stderr.String(), remark) != 1 {
+			t.Errorf("%q: not one %q:\n%s", args, remark, f.stderr.String())
+		}
+	}
+	f.failing = inventory.ErrNoCredentials // nor where nobody can look
+	f.must(t)
+	if strings.Count(f.stderr.String(), remark) != 1 {
+		t.Errorf("not one %q:\n%s", remark, f.stderr.String())
+	}
 }
 
 // A file that knows every unit can be older than the alarms of one all the same:

@@ -167,6 +167,7 @@ func (w *World) whole(ctx context.Context, o *options, s starting) (*inventory.I
 		if err != nil {
 			return nil, err
 		}
+		w.say(in.aged, c)
 		return in.inventory, nil
 	}
 	_, inv, err := w.read(ctx, c, spots[0], inventory.Need{})
