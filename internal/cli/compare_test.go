@@ -307,6 +307,25 @@ func TestASnapshotFromTheFutureIsNotCompared(t *testing.T) {
 	}
 }
 
+// The gate does not pass a file whose age alone stops synth.
+func TestTheGateLooksAtTheAgeOfAFile(t *testing.T) {
+	t.Parallel()
+	f := newSnapshotWorld(2)
+	f.edit("source: snapshot,", "source: snapshot, maxAge: 24h, onStale: fail,")
+	f.must(t, "snapshot")
+	f.must(t, "snapshot", "--check")
+	for age, says := range map[time.Duration]string{48 * time.Hour: "2 days ago, more than inventory.maxAge: 24h allows; ", -2 * time.Hour: " in the future, so nobody can say "} {
+		read := f.clock
+		f.clock = f.clock.Add(age)
+		for _, verb := range [][]string{nil, {"snapshot", "--check"}} {
+			f.stops(t, ExitProblems, verb, says, "[snapshot-old]")
+		}
+		f.clock = read
+	}
+	f.clock = f.clock.Add(-3 * time.Hour)
+	f.must(t, "snapshot", "--check", "-c", "keywatch:inventory.compare=never")
+}
+
 // A file that knows every unit can be older than the alarms of one all the same:
 // they share it with others, or left and came back.
 func TestARevertNeverRemoves(t *testing.T) {
@@ -357,9 +376,18 @@ func TestARevertNeverRemoves(t *testing.T) {
 	f.edit(narrow, wide)
 	f.must(t, "snapshot", "--place") // places for units there are all
 	f.deploy(t)
+	f.must(t, "snapshot", "--check")
 	f.edit(wide, narrow)
-	f.stops(t, ExitProblems, nil, "2 alarms of 2 keys were"+fmt.Sprintf(behind, read, "keywatch - 000000000000 Decrypt threshold burst, keywatch - 000000000001 Decrypt threshold burst"))
+	// Its keys and places are those that there are, but the gate stops where synth does.
+	for _, verb := range [][]string{nil, {"snapshot", "--check"}, {"snapshot", "--check", "--format", "json"}} {
+		f.stops(t, ExitProblems, verb, "2 alarms of 2 keys were"+fmt.Sprintf(behind, read, "keywatch - 000000000000 Decrypt threshold burst, keywatch - 000000000001 Decrypt threshold burst"))
+	}
+	if strings.Contains(f.stderr.String(), "is what is there now") {
+		t.Errorf("the gate says that all is well:\n%s", f.stderr.String())
+	}
+	f.must(t, "snapshot", "--check", "-c", "keywatch:inventory.compare=never") // nor does synth stop
 	f.must(t, "snapshot")
+	f.must(t, "snapshot", "--check")
 	f.deploy(t)
 	if n := len(f.stacks[0].Resources); n != 2 {
 		t.Errorf("%d alarms are deployed, want 2", n)
