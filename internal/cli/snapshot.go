@@ -402,7 +402,7 @@ func (f freezing) verb() string {
 		verb += " --place"
 	}
 	if f.output != "" {
-		verb += " -o " + f.output
+		verb += " -o " + word(f.output)
 	}
 	return verb
 }
