@@ -6,31 +6,21 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"keywatch/internal/snapshot"
+	"keywatch/test/schema"
 )
 
 // fits holds a verb's JSON to its schema.
-func fits(t *testing.T, schema, text string) {
+func fits(t *testing.T, name, text string) {
 	t.Helper()
-	s, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "docs", "schema", schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-	if err != nil {
-		t.Fatalf("%v:\n%s", err, text)
-	}
-	if err := s.Validate(v); err != nil {
-		t.Errorf("%s: %v\n%s", schema, err, text)
+	for _, problem := range schema.Problems(t, name, []byte(text)) {
+		t.Errorf("%s: %s\n%s", name, problem, text)
 	}
 }
 
