@@ -188,6 +188,7 @@ func ptr[T any](v T) *T { return &v }
 func TestEvidenceRefuses(t *testing.T) {
 	six := []string{"1", "2", "3", "4", "5", "6"}
 	for want, props := range map[string]*constructs.SlaEvidenceProps{
+		"Content is drawn exactly as it is, and another field is given too":                            {Content: &spec.EvidenceContent{}, Actions: spec.Actions{Alarm: []string{"arn"}}},
 		`SlaEvidence at "Stack/X": Name is ""; allowed: a letter a-z, then up to 31 of a-z, 0-9 and -`: nil,
 		`Name is "Team"`: {Name: "Team"},
 		`Actions.Alarm has 6 ARNs; at most 5 are allowed; Actions.OK has 6 ARNs`: {Name: "a", Actions: spec.Actions{Alarm: six, OK: six}},
