@@ -99,8 +99,8 @@ func TestWhyTheEvidenceIsSo(t *testing.T) {
 	for what, got := range map[string]any{"who may write": policy.at("Statement", 1, "Condition"), "who may send": send.at("Statement", 0, "Condition")} {
 		equal(t, what, got, any(map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": rules}}))
 	}
-	// EventBridge names no rule when it makes a stream, so there a condition would
-	// keep every event out.
+	// EventBridge is not known to name a rule when it makes a stream, so that a
+	// condition there may keep every event out.
 	equal(t, "who may make streams", policy.at("Statement", 0), any(map[string]any{
 		"Sid": "KeywatchMakesStreams", "Effect": "Allow", "Action": []any{"logs:CreateLogStream"},
 		"Principal": map[string]any{"Service": []any{"events.amazonaws.com", "delivery.logs.amazonaws.com"}},

@@ -191,8 +191,8 @@ func (c EvidenceContent) Alarms() []MetricAlarm {
 }
 
 // LogPolicy lets the rules, and nothing else, write to the log group. EventBridge
-// makes the log streams too, and then names no rule: a condition on that would keep
-// every event out ("Using resource-based policies for Amazon EventBridge",
+// makes the log streams too, and is not known to name a rule then: a condition on that
+// may keep every event out ("Using resource-based policies for Amazon EventBridge",
 // EventBridge User Guide; aws-samples/serverless-patterns#618).
 func (c EvidenceContent) LogPolicy() string {
 	services, group := []string{"events.amazonaws.com", "delivery.logs.amazonaws.com"}, c.LogGroupARN()+":*"
