@@ -1,5 +1,5 @@
 // Keywatch deploys CloudWatch anomaly alarms on the usage of every KMS key that
-// matches a tag rule. This file only wires the real world to internal/cli;
+// a rule of the config takes. This file only wires the real world to internal/cli;
 // start reading there.
 package main
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 
@@ -68,7 +69,8 @@ type slaEvidence struct {
 }
 
 // NewSlaEvidence adds the resources to the scope. It panics when Name is missing or
-// not of its form, or when a list of actions is too long, unless Content is given.
+// not of its form, when a list of actions is too long, or when Content is given and
+// something else too.
 func NewSlaEvidence(scope constructs.Construct, id *string, props *SlaEvidenceProps) SlaEvidence {
 	this := &slaEvidence{}
 	constructs.NewConstruct_Override(this, scope, id)
@@ -213,7 +215,10 @@ var deploymentName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
 func evidenceProblems(p SlaEvidenceProps) (problems []string) {
 	if p.Content != nil {
-		return nil
+		if !reflect.DeepEqual(p, SlaEvidenceProps{Content: p.Content}) { // the alarms would notify others than Actions
+			problems = append(problems, "Content is drawn exactly as it is, and another field is given too; put all into Content, or give none")
+		}
+		return problems
 	}
 	if !deploymentName.MatchString(p.Name) {
 		problems = append(problems, fmt.Sprintf("Name is %q; allowed: a letter a-z, then up to 31 of a-z, 0-9 and -", p.Name))

@@ -94,11 +94,20 @@ func TestWhyTheEvidenceIsSo(t *testing.T) {
 	if err := json.Unmarshal([]byte(tpl.one(t, policyType).at("Properties", "PolicyDocument").(string)), &policy); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []object{policy, tpl.one(t, sendType).at("Properties", "PolicyDocument").(map[string]any)} {
-		equal(t, "statements", len(p["Statement"].([]any)), 1)
-		equal(t, "who may write", p.at("Statement", 0, "Condition"), any(map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": rules}}))
+	send := object(tpl.one(t, sendType).at("Properties", "PolicyDocument").(map[string]any))
+	equal(t, "statements", []int{len(policy["Statement"].([]any)), len(send["Statement"].([]any))}, []int{2, 1})
+	for what, got := range map[string]any{"who may write": policy.at("Statement", 1, "Condition"), "who may send": send.at("Statement", 0, "Condition")} {
+		equal(t, what, got, any(map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": rules}}))
 	}
-	equal(t, "where", policy.at("Statement", 0, "Resource"), any("arn:aws:logs:eu-west-1:111122223333:log-group:/aws/events/keywatch-sla-evidence:*"))
+	// EventBridge is not known to name a rule when it makes a stream, so that a
+	// condition there may keep every event out.
+	equal(t, "who may make streams", policy.at("Statement", 0), any(map[string]any{
+		"Sid": "KeywatchMakesStreams", "Effect": "Allow", "Action": []any{"logs:CreateLogStream"},
+		"Principal": map[string]any{"Service": []any{"events.amazonaws.com", "delivery.logs.amazonaws.com"}},
+		"Resource":  "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/events/keywatch-sla-evidence:*",
+	}))
+	equal(t, "what rules may do", policy.at("Statement", 1, "Action"), any([]any{"logs:PutLogEvents"}))
+	equal(t, "where", policy.at("Statement", 1, "Resource"), any("arn:aws:logs:eu-west-1:111122223333:log-group:/aws/events/keywatch-sla-evidence:*"))
 
 	// One fault is news; a minute without any is not.
 	alarm := object(tpl.at("Resources", "FaultAlarm", "Properties").(map[string]any))
@@ -179,6 +188,7 @@ func ptr[T any](v T) *T { return &v }
 func TestEvidenceRefuses(t *testing.T) {
 	six := []string{"1", "2", "3", "4", "5", "6"}
 	for want, props := range map[string]*constructs.SlaEvidenceProps{
+		"Content is drawn exactly as it is, and another field is given too":                            {Content: &spec.EvidenceContent{}, Actions: spec.Actions{Alarm: []string{"arn"}}},
 		`SlaEvidence at "Stack/X": Name is ""; allowed: a letter a-z, then up to 31 of a-z, 0-9 and -`: nil,
 		`Name is "Team"`: {Name: "Team"},
 		`Actions.Alarm has 6 ARNs; at most 5 are allowed; Actions.OK has 6 ARNs`: {Name: "a", Actions: spec.Actions{Alarm: six, OK: six}},

@@ -190,38 +190,50 @@ func (c EvidenceContent) Alarms() []MetricAlarm {
 	}}
 }
 
-// LogPolicy lets the rules, and nothing else, write to the log group ("Using
-// resource-based policies for Amazon EventBridge", EventBridge User Guide).
+// LogPolicy lets the rules, and nothing else, write to the log group. EventBridge
+// makes the log streams too, and is not known to name a rule then: a condition on that
+// may keep every event out ("Using resource-based policies for Amazon EventBridge",
+// EventBridge User Guide; aws-samples/serverless-patterns#618).
 func (c EvidenceContent) LogPolicy() string {
-	return c.policy([]string{"events.amazonaws.com", "delivery.logs.amazonaws.com"}, []string{"logs:CreateLogStream", "logs:PutLogEvents"}, c.LogGroupARN()+":*")
+	services, group := []string{"events.amazonaws.com", "delivery.logs.amazonaws.com"}, c.LogGroupARN()+":*"
+	streams := allow("KeywatchMakesStreams", services, "logs:CreateLogStream", group)
+	events := allow("KeywatchKeepsEvidence", services, "logs:PutLogEvents", group)
+	return policy(streams, c.forRules(events))
 }
 
 // QueuePolicy lets the rules, and nothing else, send to the queue ("Using
 // dead-letter queues to process undelivered events in EventBridge", same guide).
 func (c EvidenceContent) QueuePolicy() string {
-	return c.policy([]string{"events.amazonaws.com"}, []string{"sqs:SendMessage"}, c.QueueARN())
+	return policy(c.forRules(allow("KeywatchKeepsEvidence", []string{"events.amazonaws.com"}, "sqs:SendMessage", c.QueueARN())))
 }
 
-func (c EvidenceContent) policy(services, actions []string, resource string) string {
-	type condition struct {
-		ArnEquals map[string][]string
-	}
-	type statement struct {
-		Sid, Effect string
-		Principal   map[string][]string
-		Action      []string
-		Resource    string
-		Condition   condition
-	}
+type statement struct {
+	Sid, Effect string
+	Principal   map[string][]string
+	Action      []string
+	Resource    string
+	Condition   *condition `json:",omitempty"`
+}
+
+type condition struct{ ArnEquals map[string][]string }
+
+func allow(sid string, services []string, action, resource string) statement {
+	return statement{Sid: sid, Effect: "Allow", Principal: map[string][]string{"Service": services}, Action: []string{action}, Resource: resource}
+}
+
+// forRules narrows a statement to what the services do for the rules.
+func (c EvidenceContent) forRules(s statement) statement {
 	var rules []string
 	for _, r := range c.Rules() {
 		rules = append(rules, c.RuleARN(r))
 	}
+	s.Condition = &condition{map[string][]string{"aws:SourceArn": rules}}
+	return s
+}
+
+func policy(statements ...statement) string {
 	return encode(struct {
 		Version   string
 		Statement []statement
-	}{"2012-10-17", []statement{{
-		Sid: "KeywatchKeepsEvidence", Effect: "Allow", Principal: map[string][]string{"Service": services},
-		Action: actions, Resource: resource, Condition: condition{map[string][]string{"aws:SourceArn": rules}},
-	}}})
+	}{"2012-10-17", statements})
 }

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -180,6 +181,15 @@ func (w *World) hintOf(err error) string {
 		return w.Hint(err)
 	}
 	return ""
+}
+
+// word is an argument of a command as a shell takes it.
+func word(arg string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+={}"
+	if arg != "" && strings.Trim(arg, plain) == "" {
+		return arg
+	}
+	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
 func (w *World) note(kind, format string, args ...any) {

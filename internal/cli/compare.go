@@ -56,8 +56,11 @@ func (w *World) compare(ctx context.Context, c *config.Config, sp spot, in *inpu
 		name := naming.Deployment(c.Name).AlarmStack
 		in.problems = slices.Concat(problems, snapshot.Disagreements(s.File, s.Places, known, name), snapshot.Unknown(s.File, s.Places, known, name))
 	}
-	if w.Now != nil {
-		in.problems = append(in.problems, s.CheckFuture(w.Now())...)
+	if w.Now == nil {
+		return false, nil
+	}
+	if future := s.CheckFuture(w.Now()); len(future) > 0 {
+		in.problems, in.aged = append(in.problems, future...), nil // the error says it all
 	}
 	return false, nil
 }

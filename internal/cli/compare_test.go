@@ -278,8 +278,6 @@ func TestAnOldSnapshotNeverRemoves(t *testing.T) {
 	f.stops(t, ExitProblems, nil, "[stack-busy]", "1 problem;")
 }
 
-// A file that knows every unit can be older than the alarms of one all the same:
-// they share it with others, or left and came back.
 // By a clock that is ahead every alarm would seem older than the snapshot.
 func TestASnapshotFromTheFutureIsNotCompared(t *testing.T) {
 	t.Parallel()
@@ -290,10 +288,46 @@ func TestASnapshotFromTheFutureIsNotCompared(t *testing.T) {
 	const says = "which is 2 hours in the future, so nobody can say which deployed alarms are newer than it; mend the clock that is wrong, then refresh it with `keywatch snapshot` [snapshot-old]\n"
 	for _, mode := range []string{"auto", "always"} {
 		f.stops(t, ExitProblems, []string{"-c", "keywatch:inventory.compare=" + mode}, says)
+		if n := strings.Count(f.stderr.String(), "[snapshot-old]"); n != 1 {
+			t.Errorf("%s: said %d times:\n%s", mode, n, f.stderr.String())
+		}
 	}
-	f.must(t, "-c", "keywatch:inventory.compare=never")
+	// Where nothing is compared, it is a remark.
+	const remark = ": warning: the snapshot was read at 2026-11-01T03:01:00Z, which is 2 hours in the future; check the clocks [snapshot-old]\n"
+	for _, args := range [][]string{{"-c", "keywatch:inventory.compare=never"}, {"explain", f.keys[0].ID}, {"init", "-o", "-"}} {
+		f.must(t, args...)
+		if strings.Count(f.stderr.String(), remark) != 1 {
+			t.Errorf("%q: not one %q:\n%s", args, remark, f.stderr.String())
+		}
+	}
+	f.failing = inventory.ErrNoCredentials // nor where nobody can look
+	f.must(t)
+	if strings.Count(f.stderr.String(), remark) != 1 {
+		t.Errorf("not one %q:\n%s", remark, f.stderr.String())
+	}
 }
 
+// The gate does not pass a file whose age alone stops synth.
+func TestTheGateLooksAtTheAgeOfAFile(t *testing.T) {
+	t.Parallel()
+	f := newSnapshotWorld(2)
+	f.edit("source: snapshot,", "source: snapshot, maxAge: 24h, onStale: fail,")
+	f.must(t, "snapshot")
+	f.must(t, "snapshot", "--check")
+	for age, says := range map[time.Duration]string{48 * time.Hour: "2 days ago, more than inventory.maxAge: 24h allows; ", -2 * time.Hour: " in the future, so nobody can say "} {
+		read := f.clock
+		f.clock = f.clock.Add(age)
+		for _, verb := range [][]string{nil, {"snapshot", "--check"}} {
+			f.stops(t, ExitProblems, verb, says, "[snapshot-old]")
+		}
+		f.clock = read
+	}
+	f.clock = f.clock.Add(-3 * time.Hour)
+	f.must(t, "snapshot", "--check", "-c", "keywatch:inventory.compare=never")
+}
+
+// A file that knows every unit can be older than the alarms of one all the same:
+// they share it with others, or left and came back.
 func TestARevertNeverRemoves(t *testing.T) {
 	t.Parallel()
 	const behind = " deployed after this snapshot was read (%s) and would go: %s; the file is older than the deployment (a revert, an old branch, another pipeline), or rules changed since: `keywatch snapshot` reads the account again [snapshot-behind]\n"
@@ -342,9 +376,18 @@ func TestARevertNeverRemoves(t *testing.T) {
 	f.edit(narrow, wide)
 	f.must(t, "snapshot", "--place") // places for units there are all
 	f.deploy(t)
+	f.must(t, "snapshot", "--check")
 	f.edit(wide, narrow)
-	f.stops(t, ExitProblems, nil, "2 alarms of 2 keys were"+fmt.Sprintf(behind, read, "keywatch - 000000000000 Decrypt threshold burst, keywatch - 000000000001 Decrypt threshold burst"))
+	// Its keys and places are those that there are, but the gate stops where synth does.
+	for _, verb := range [][]string{nil, {"snapshot", "--check"}, {"snapshot", "--check", "--format", "json"}} {
+		f.stops(t, ExitProblems, verb, "2 alarms of 2 keys were"+fmt.Sprintf(behind, read, "keywatch - 000000000000 Decrypt threshold burst, keywatch - 000000000001 Decrypt threshold burst"))
+	}
+	if strings.Contains(f.stderr.String(), "is what is there now") {
+		t.Errorf("the gate says that all is well:\n%s", f.stderr.String())
+	}
+	f.must(t, "snapshot", "--check", "-c", "keywatch:inventory.compare=never") // nor does synth stop
 	f.must(t, "snapshot")
+	f.must(t, "snapshot", "--check")
 	f.deploy(t)
 	if n := len(f.stacks[0].Resources); n != 2 {
 		t.Errorf("%d alarms are deployed, want 2", n)

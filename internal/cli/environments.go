@@ -188,6 +188,7 @@ func (w *World) plans(ctx context.Context, c *config.Config, s *settings, a aske
 				return late(ctx, c, err)
 			}
 		}
+		w.say(in.aged, c)
 		p := plan.Build(c, in.inventory, plan.Options{
 			Places: in.places, Deployed: in.deployed, Frozen: in.snapshot != nil, Fill: w.Fill, Trace: a.depth == traced,
 			AllowRemoval: s.allowRemoval.in(account, region), Several: len(spots) > 1,

@@ -397,11 +397,30 @@ func (w *World) allFound(all []built, args []string, found map[string]bool) bool
 	whole := true
 	for _, arg := range args {
 		if !found[arg] {
-			w.note("error", "no key of %s has the ID, ARN or alias %q%s; an alias begins with alias/", strings.Join(where, ", "), arg, nearAlias(all, arg))
+			w.note("error", "no key of %s has the ID, ARN or alias %q%s", strings.Join(where, ", "), arg, perhaps(all, arg))
 			whole = false
 		}
 	}
 	return whole
+}
+
+// perhaps says why there may be no key of that name.
+func perhaps(all []built, arg string) string {
+	parts := strings.SplitN(arg, ":", 6) // arn:partition:service:region:account:resource
+	switch {
+	case parts[0] != "arn" || len(parts) < 6:
+		if id, ok := strings.CutPrefix(arg, "key/"); ok {
+			return fmt.Sprintf("; a key ID stands alone: %s", id)
+		}
+		return nearAlias(all, arg) + "; an alias begins with alias/"
+	case parts[2] != "kms":
+		return fmt.Sprintf("; that is an ARN of %s, not of kms", parts[2])
+	case !slices.ContainsFunc(all, func(b built) bool {
+		return b.plan.Inventory.Account == parts[4] && b.plan.Inventory.Region == parts[3]
+	}):
+		return fmt.Sprintf("; that is an ARN of %s in %s, which was not read", parts[4], parts[3])
+	}
+	return ""
 }
 
 // nearAlias is ` (did you mean "alias/x"?)` for the alias that comes nearest, or "".

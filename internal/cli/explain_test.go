@@ -149,3 +149,24 @@ func TestTheSameWarningIsSaidOnce(t *testing.T) {
 		t.Errorf("said %d times:\n%s", n, o.stderr.String())
 	}
 }
+
+// An ARN that is not found may be one of elsewhere, and then it says so.
+func TestWhyThereIsNoSuchKey(t *testing.T) {
+	t.Parallel()
+	const id = "11111111-1111-1111-1111-000000000009"
+	for arg, says := range map[string]string{
+		"arn:aws:kms:eu-west-1:111122223333:key/" + id: `/` + id + `"` + "\n",
+		"arn:aws:kms:eu-west-1:999988887777:key/" + id: "; that is an ARN of 999988887777 in eu-west-1, which was not read\n",
+		"arn:aws:kms:us-east-1:111122223333:alias/x":   "; that is an ARN of 111122223333 in us-east-1, which was not read\n",
+		"arn:aws:sns:eu-west-1:111122223333:pager":     "; that is an ARN of sns, not of kms\n",
+		"key/" + id: "; a key ID stands alone: " + id + "\n",
+		"x":         "; an alias begins with alias/\n",
+		"arn:x":     "; an alias begins with alias/\n",
+	} {
+		f := newSnapshotWorld(2)
+		f.must(t, "snapshot")
+		if status := f.run(t, "explain", arg); status != ExitProblems || !strings.HasSuffix(f.stderr.String(), says) {
+			t.Errorf("%s: status %d, %q, want %q", arg, status, f.stderr.String(), says)
+		}
+	}
+}

@@ -213,7 +213,7 @@ which each alarm lives. With it, synth needs neither credentials nor network.
 
   keywatch snapshot            reads AWS and writes the file
   keywatch snapshot --place    offline, after a change of the rules
-  keywatch snapshot --check    fails if the file is not what is there now
+  keywatch snapshot --check    fails if the file is old or not what is there now
 
 Commit the file and have it reviewed: it decides which keys have alarms. It has a
 checksum; an edit by hand is refused. Where there are credentials, synth compares

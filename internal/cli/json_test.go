@@ -6,29 +6,21 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"time"
 
 	"keywatch/internal/snapshot"
+	"keywatch/test/schema"
 )
 
 // fits holds a verb's JSON to its schema.
-func fits(t *testing.T, schema, text string) {
+func fits(t *testing.T, name, text string) {
 	t.Helper()
-	s, err := jsonschema.NewCompiler().Compile(filepath.Join("..", "..", "docs", "schema", schema))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-	if err != nil {
-		t.Fatalf("%v:\n%s", err, text)
-	}
-	if err := s.Validate(v); err != nil {
-		t.Errorf("%s: %v\n%s", schema, err, text)
+	for _, problem := range schema.Problems(t, name, []byte(text)) {
+		t.Errorf("%s: %s\n%s", name, problem, text)
 	}
 }
 
@@ -316,5 +308,69 @@ func TestInit(t *testing.T) {
 	}
 	if _, status := d.run("init", "-o", "-", "--from", "gone.json"); status != ExitProblems || !strings.Contains(d.stderr.String(), "[snapshot-missing]") {
 		t.Errorf("%d %s", status, d.stderr.String())
+	}
+}
+
+// What init cannot do it says before it reads the account, and it never takes one
+// thing for another.
+func TestInitRefusesWhatCannotBeMeant(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"-o", ""}, ExitUsage, "--output names no file"},
+		{[]string{"--from", ""}, ExitUsage, "--from names no snapshot"},
+		{[]string{"-o", "a file/x.yaml"}, ExitEnvironment, "see what a file/x.yaml is: not a directory"},
+		{[]string{"--from", "a b's.json"}, ExitProblems, `keywatch snapshot -o 'a b'\''s.json'`},
+		{[]string{"-c", "keywatch:limits.alarms=many"}, ExitProblems, "1 problem in the context"},
+	} {
+		d := newDisk(map[string]string{})
+		read := d.ReadFile
+		d.ReadFile = func(path string) ([]byte, error) {
+			if strings.HasPrefix(path, "a file/") {
+				return nil, syscall.ENOTDIR
+			}
+			return read(path)
+		}
+		d.Open = nil
+		out, status := d.run(append([]string{"init"}, c.args...)...)
+		if status != c.status || !strings.Contains(d.stderr.String(), c.says) || out != "" || len(d.files) > 0 {
+			t.Errorf("%q: %d %s%s, wrote %q", c.args, status, out, d.stderr.String(), d.files)
+		}
+	}
+
+	d := newDisk(map[string]string{})
+	d.WriteFile = func(string, []byte) error { return fs.ErrPermission }
+	if _, status := d.run("init"); status != ExitEnvironment || !strings.Contains(d.stderr.String(), "print it with -o -") {
+		t.Errorf("a folder that nobody may write to: %d %s", status, d.stderr.String())
+	}
+}
+
+// The command that init names can be typed, and what it does not go by it says.
+func TestInitSaysWhatFollows(t *testing.T) {
+	t.Parallel()
+	d := newDisk(map[string]string{"keywatch.yaml": "mine"})
+	if _, status := d.run("init", "-o", "my team's.yaml"); status != ExitOK || !strings.Contains(d.stderr.String(), `keywatch plan --config 'my team'\''s.yaml'`) {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+	if !strings.Contains(d.stderr.String(), "the config that is here is not valid, so init takes nothing from it") {
+		t.Errorf("a config that is not valid: %s", d.stderr.String())
+	}
+}
+
+// Without a config the context still counts.
+func TestInitTakesTheContext(t *testing.T) {
+	t.Parallel()
+	d := newDisk(map[string]string{})
+	open, left := d.Open, time.Duration(0)
+	d.Open = func(ctx context.Context, t Target) (Source, error) {
+		end, _ := ctx.Deadline()
+		left = time.Until(end)
+		return open(ctx, t)
+	}
+	if _, status := d.run("init", "-o", "-", "-c", "keywatch:inventory.timeout=20h"); status != ExitOK || left < 19*time.Hour {
+		t.Errorf("%d, %s for the reading: %s", status, left, d.stderr.String())
 	}
 }

@@ -54,6 +54,7 @@ type frozen struct {
 	path      string             // or toStdout
 	data      []byte             // nil: there is nothing to write
 	old, next *snapshot.Snapshot // old: nil if there is none
+	stops     diag.List          // why --check fails even if nothing changed
 }
 
 func (w *World) snapshotCommand(o *options) *cobra.Command {
@@ -121,7 +122,7 @@ secret, but key ARNs, aliases, tags and states: docs/snapshot.md has the list.`,
 	}
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "the file, instead of inventory.path; - is stdout")
 	cmd.Flags().BoolVar(&f.place, "place", false, "offline: only give a place to alarms that have none")
-	cmd.Flags().BoolVar(&f.verify, "check", false, "write nothing; exit status 1 if the file would change")
+	cmd.Flags().BoolVar(&f.verify, "check", false, "write nothing; exit status 1 if the file would change, or is too old to deploy")
 	formatFlag(cmd, &f.format)
 	return cmd
 }
@@ -213,7 +214,29 @@ func (w *World) freeze(ctx context.Context, c *config.Config, s *settings, sp sp
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	return seal(path, c.Name, old, next)
+	m, err := seal(path, c.Name, old, next)
+	if err == nil && f.verify && old != nil {
+		m.stops = w.stops(c, old, known)
+	}
+	return m, err
+}
+
+// stops is why synth would stop at a file whatever its facts are: for when it was
+// read, and for the alarms that were deployed since.
+func (w *World) stops(c *config.Config, s *snapshot.Snapshot, known plan.Places) diag.List {
+	var l diag.List
+	compared := c.Inventory.Compare != config.CompareNever
+	if w.Now != nil {
+		l = s.CheckAge(w.Now(), c.Inventory.MaxAge, c.Inventory.FailOnStale).Errors()
+		if compared {
+			l = append(l, s.CheckFuture(w.Now())...)
+		}
+	}
+	if compared {
+		p := plan.Build(c, s.Inventory, plan.Options{Places: s.Places, Deployed: &known, Frozen: true, Fill: w.Fill})
+		l = append(l, snapshot.Behind(s, p.Losses)...)
+	}
+	return l
 }
 
 // massRemoval is that of a plan as a remark: the account is what it is, but
@@ -319,8 +342,13 @@ func (w *World) keepEach(made []*frozen, told []*snapshotJSON, f freezing) error
 			if err := w.sayChanges(m, diff, len(made) > 1, f); err != nil {
 				return err
 			}
+			w.say(m.stops, &config.Config{})
 			if f.verify && len(diff) == 0 {
-				w.note("notice", "%s is what is there now", m.path)
+				if len(m.stops) > 0 {
+					stale++
+				} else {
+					w.note("notice", "%s is what is there now", m.path)
+				}
 				continue
 			}
 		}
@@ -374,7 +402,7 @@ func (f freezing) verb() string {
 		verb += " --place"
 	}
 	if f.output != "" {
-		verb += " -o " + f.output
+		verb += " -o " + word(f.output)
 	}
 	return verb
 }

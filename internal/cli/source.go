@@ -27,6 +27,8 @@ type input struct {
 	// settled says that deployed can be relied on: no stack is busy or stuck.
 	settled  bool
 	problems diag.List
+	// aged are remarks on the age of the snapshot, which nobody has said yet.
+	aged diag.List
 	// snapshot is the file that the rest comes from, or nil.
 	snapshot *snapshot.Snapshot
 }
@@ -79,14 +81,14 @@ func (w *World) thaw(c *config.Config, sp spot) (*input, error) {
 	if err != nil {
 		return nil, w.refuse(c, err)
 	}
+	in := &input{source: w.later(c, sp, s), inventory: s.Inventory, places: s.Places, snapshot: s}
 	if w.Now != nil {
-		aged := s.CheckAge(w.Now(), c.Inventory.MaxAge, c.Inventory.FailOnStale)
-		if err := aged.Err(); err != nil {
+		in.aged = s.CheckAge(w.Now(), c.Inventory.MaxAge, c.Inventory.FailOnStale)
+		if err := in.aged.Err(); err != nil {
 			return nil, w.refuse(c, err)
 		}
-		w.say(aged, c)
 	}
-	return &input{source: w.later(c, sp, s), inventory: s.Inventory, places: s.Places, snapshot: s}, nil
+	return in, nil
 }
 
 // refuse says what is wrong with a snapshot; anything but problems is an error

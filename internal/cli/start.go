@@ -69,6 +69,9 @@ json all of this is printed as data too; with -o - it is not written to a file.`
 			if err := checkFormat(format); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("from") && s.from == "" {
+				return errors.New("--from names no snapshot; give its path, or leave --from out to read the account")
+			}
 			o.json = format == "json"
 			if err := w.overwrites(s); err != nil {
 				return err
@@ -93,12 +96,12 @@ json all of this is printed as data too; with -o - it is not written to a file.`
 				write = replaceFile
 			}
 			if err := write(s.output, first.Text); err != nil {
-				return environment(fmt.Errorf("write the config: %w", err))
+				return environment(advised{fmt.Errorf("write the config: %w", err), "write it elsewhere with -o FILE, or print it with -o -"})
 			}
 			if format == "json" {
 				return w.printJSON(startOf(first, inv, s.output))
 			}
-			w.note("notice", "wrote %s for %s of %s in %s; `keywatch plan --config %s` shows what it makes", s.output, counted(len(inv.Keys), "key"), inv.Account, inv.Region, s.output)
+			w.note("notice", "wrote %s for %s of %s in %s; `keywatch plan --config %s` shows what it makes", s.output, counted(len(inv.Keys), "key"), inv.Account, inv.Region, word(s.output))
 			return nil
 		},
 	}
@@ -125,8 +128,11 @@ func (w *World) schemaFor(output string) string {
 
 // overwrites refuses to take the place of a file, before minutes of reading.
 func (w *World) overwrites(s starting) error {
-	if s.output == toStdout {
+	switch s.output {
+	case toStdout:
 		return nil
+	case "":
+		return errors.New("--output names no file; name one, or write to the standard output with -o -")
 	}
 	if err := checkTarget("--output", s.output); err != nil || s.force {
 		return err
@@ -135,8 +141,8 @@ func (w *World) overwrites(s starting) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case errors.Is(err, context.Canceled):
-		return environment(err)
+	case err != nil:
+		return environment(fmt.Errorf("see what %s is: %w", s.output, err))
 	}
 	return &failure{status: ExitProblems, err: advised{
 		fmt.Errorf("%s is there already, and was not changed", s.output),
@@ -167,6 +173,7 @@ func (w *World) whole(ctx context.Context, o *options, s starting) (*inventory.I
 		if err != nil {
 			return nil, err
 		}
+		w.say(in.aged, c)
 		return in.inventory, nil
 	}
 	_, inv, err := w.read(ctx, c, spots[0], inventory.Need{})
@@ -190,8 +197,14 @@ func (w *World) anyConfig(o *options) (*config.Config, *settings, error) {
 	if set.request.Context+set.request.Flag+set.request.Env != "" {
 		return w.load(o)
 	}
-	c, problems := config.Parse("", []byte(plainConfig), nil)
-	return c, set, problems.Errors().Err()
+	if config.Found(set.request) {
+		w.note("notice", "the config that is here is not valid, so init takes nothing from it; `keywatch validate` says why")
+	}
+	c, problems := config.Parse("", []byte(plainConfig), set.request.Overrides)
+	if len(problems.Errors()) > 0 { // the overrides are the user's
+		return nil, nil, w.invalid(o, &config.Config{}, problems, "context")
+	}
+	return c, set, nil
 }
 
 // inventoryIn is what a snapshot holds, whoever's it is.
@@ -199,7 +212,7 @@ func (w *World) inventoryIn(path string) (*inventory.Inventory, error) {
 	data, err := w.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		var l diag.List
-		l.Add(diag.Pos{File: path}, "snapshot-missing", "there is no such snapshot; write it with `keywatch snapshot -o %s`, which needs credentials", path)
+		l.Add(diag.Pos{File: path}, "snapshot-missing", "there is no such snapshot; write it with `keywatch snapshot -o %s`, which needs credentials", word(path))
 		return nil, w.refuse(&config.Config{}, l)
 	}
 	if err != nil {

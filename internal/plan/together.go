@@ -27,25 +27,20 @@ func Together(plans []*Plan) diag.List {
 // of is not judged: nobody has looked there.
 func Dangling(plans []*Plan) diag.List {
 	var l diag.List
-	looked, found := map[*config.Exception][]string{}, map[*config.Exception]bool{}
+	looked, found := map[*config.Exception][]*Plan{}, map[*config.Exception]bool{}
 	for _, p := range plans {
 		for _, e := range p.Exceptions {
 			if e.Elsewhere {
 				continue // another run may look there
 			}
-			looked[e.Exception] = append(looked[e.Exception], p.Inventory.Account+" in "+p.Inventory.Region)
+			looked[e.Exception] = append(looked[e.Exception], p)
 			found[e.Exception] = found[e.Exception] || e.Key != nil
 		}
 	}
-	for e, where := range looked {
-		if found[e] {
-			continue
+	for e, plans := range looked {
+		if !found[e] {
+			l.Warn(e.Pos, "exception-dangling", "the exception of %s names no key of %s; it was for: %s (owner %s): correct it, or drop it", e.Key, where(plans), e.Reason, e.Owner)
 		}
-		at := where[0]
-		if len(where) > 1 {
-			at = fmt.Sprintf("any of %d environments", len(where))
-		}
-		l.Warn(e.Pos, "exception-dangling", "the exception of %s names no key of %s; it was for: %s (owner %s): correct it, or drop it", e.Key, at, e.Reason, e.Owner)
 	}
 	l.Sort()
 	return l

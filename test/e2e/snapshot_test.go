@@ -182,23 +182,30 @@ func TestASnapshotIsTheSameEverywhere(t *testing.T) {
 	}
 }
 
+// freeze has the config take the keys from a snapshot, which is compared with what is
+// deployed. refresh writes the file and returns what is in it.
+func (w *world) freeze() (file string, refresh func() []byte) {
+	w.t.Helper()
+	file = filepath.Join(w.dir, "prod.json")
+	w.editConfig("name: demo", "name: demo\ninventory: {source: snapshot, path: "+file+", compare: always}")
+	return file, func() []byte {
+		w.t.Helper()
+		if out, err := w.run(w.app, "snapshot", "--config", w.config); err != nil {
+			w.t.Fatalf("snapshot: %v\n%s", err, out)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return data
+	}
+}
+
 // An old file, or a slip in a rule, ends a deploy from a snapshot before it writes
 // anything; a refreshed file goes on.
 func TestAnOldSnapshotRemovesNothing(t *testing.T) {
 	w := newWorld(t, binary(t, "keywatch", "."))
-	file := filepath.Join(w.dir, "prod.json")
-	w.editConfig("name: demo", "name: demo\ninventory: {source: snapshot, path: "+file+", compare: always}")
-	refresh := func() []byte {
-		t.Helper()
-		if out, err := w.run(w.app, "snapshot", "--config", w.config); err != nil {
-			t.Fatalf("snapshot: %v\n%s", err, out)
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return data
-	}
+	file, refresh := w.freeze()
 	old := refresh()
 	w.cdk("deploy", "--all")
 	w.check(w.read())
@@ -229,19 +236,7 @@ func TestAnOldSnapshotRemovesNothing(t *testing.T) {
 // anything; a refreshed file goes on.
 func TestARevertRemovesNothing(t *testing.T) {
 	w := newWorld(t, binary(t, "keywatch", "."))
-	file := filepath.Join(w.dir, "prod.json")
-	w.editConfig("name: demo", "name: demo\ninventory: {source: snapshot, path: "+file+", compare: always}")
-	refresh := func() []byte {
-		t.Helper()
-		if out, err := w.run(w.app, "snapshot", "--config", w.config); err != nil {
-			t.Fatalf("snapshot: %v\n%s", err, out)
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return data
-	}
+	file, refresh := w.freeze()
 	refresh()
 	w.cdk("deploy", "--all")
 

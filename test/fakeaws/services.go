@@ -282,18 +282,10 @@ func (s *Server) cloudwatch(req *request, f Fault) answer {
 func (s *Server) describeAlarms(req *request, f Fault) answer {
 	b, ok := paginate(s, req, f, 50, order(s, s.state.Alarms))
 	if !ok {
-		return failure(http.StatusBadRequest, "InvalidNextToken", "The next token is not valid.")
+		return badNextToken()
 	}
-	out := cbor.Map{}
-	if b.marker != "" {
-		out["NextToken"] = cbor.String(b.marker)
-	}
+	out := listing(b, "MetricAlarms", metricAlarm)
 	if !b.noList {
-		alarms := make(cbor.List, 0, len(b.items))
-		for _, a := range b.items {
-			alarms = append(alarms, metricAlarm(a))
-		}
-		out["MetricAlarms"] = alarms
 		out["CompositeAlarms"] = cbor.List{}
 	}
 	return answer{cbor: out}
@@ -303,20 +295,31 @@ func (s *Server) listDashboards(req *request, f Fault) answer {
 	names := slices.DeleteFunc(order(s, s.state.Dashboards), func(name string) bool { return !strings.HasPrefix(name, req.prefix) })
 	b, ok := paginate(s, req, f, 1000, names)
 	if !ok {
-		return failure(http.StatusBadRequest, "InvalidNextToken", "The next token is not valid.")
+		return badNextToken()
 	}
+	return answer{cbor: listing(b, "DashboardEntries", func(name string) cbor.Map {
+		return cbor.Map{"DashboardName": cbor.String(name)}
+	})}
+}
+
+// listing is a page of CloudWatch.
+func listing[T any](b batch[T], list string, each func(T) cbor.Map) cbor.Map {
 	out := cbor.Map{}
 	if b.marker != "" {
 		out["NextToken"] = cbor.String(b.marker)
 	}
 	if !b.noList {
 		entries := make(cbor.List, 0, len(b.items))
-		for _, name := range b.items {
-			entries = append(entries, cbor.Map{"DashboardName": cbor.String(name)})
+		for _, item := range b.items {
+			entries = append(entries, each(item))
 		}
-		out["DashboardEntries"] = entries
+		out[list] = entries
 	}
-	return answer{cbor: out}
+	return out
+}
+
+func badNextToken() answer {
+	return failure(http.StatusBadRequest, "InvalidNextToken", "The next token is not valid.")
 }
 
 func (s *Server) cloudtrail(req *request) answer {

@@ -122,7 +122,7 @@ func (s *Server) getMetricData(req *request, f Fault) answer {
 	slices.SortFunc(points, func(a, b point) int { return cmp.Or(cmp.Compare(a.label, b.label), a.at.Compare(b.at)) })
 	b, ok := paginate(s, req, f, 100_800, points)
 	if !ok {
-		return failure(http.StatusBadRequest, "InvalidNextToken", "The next token is not valid.")
+		return badNextToken()
 	}
 	return metricData(b, f)
 }

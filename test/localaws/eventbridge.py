@@ -75,8 +75,8 @@ def log_template_problem(transformer: dict[str, Any]) -> str:
     return ""
 
 
-def allowed(document: str, service: str, action: str, resource: str, source: str) -> bool:
-    """Whether a resource policy lets a service act for a rule."""
+def allowed(document: str, service: str, action: str, resource: str, source: str | None) -> bool:
+    """Whether a resource policy lets a service act, for a rule if there is a source."""
     for statement in json.loads(document).get("Statement", []):
         services = statement.get("Principal", {}).get("Service", [])
         sources = statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn")
@@ -103,9 +103,10 @@ def write(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> str:
     if group is None:
         return "RESOURCE_NOT_FOUND"
     resource = f"{target['Arn']}:log-stream:x"
-    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+    # EventBridge makes a stream without saying for which rule (serverless-patterns#618).
+    for action, source in (("logs:CreateLogStream", None), ("logs:PutLogEvents", rule.arn)):
         if not any(
-            allowed(policy.policy_document, "events.amazonaws.com", action, resource, rule.arn)
+            allowed(policy.policy_document, "events.amazonaws.com", action, resource, source)
             for policy in backend.resource_policies.values()
         ):
             return "NO_PERMISSIONS"

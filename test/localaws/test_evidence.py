@@ -52,12 +52,12 @@ class Evidence(StackCase):
         policy = {
             "PolicyName": self.name,
             "PolicyDocument": self.policy(
-                changes.pop("actions", ["logs:CreateLogStream", "logs:PutLogEvents"]),
                 f"{target['Arn']}:*",
-                changes.pop("source", self.rule_arn),
+                (changes.pop("streams", "logs:CreateLogStream"), changes.pop("streams_of", None)),
+                (changes.pop("events", "logs:PutLogEvents"), changes.pop("source", self.rule_arn)),
             ),
         }
-        send = json.loads(self.policy(["sqs:SendMessage"], queue, self.rule_arn))
+        send = json.loads(self.policy(queue, ("sqs:SendMessage", self.rule_arn)))
         group = {"LogGroupName": self.group, "RetentionInDays": 400, **changes.pop("group", {})}
         return {
             "G": resource("AWS::Logs::LogGroup", group, **changes),
@@ -67,15 +67,19 @@ class Evidence(StackCase):
             "R": resource("AWS::Events::Rule", rule, DependsOn=["G", "P", "S"]),
         }
 
-    def policy(self, actions: list[str], what: str, source: str) -> str:
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": actions,
-            "Resource": what,
-            "Condition": {"ArnEquals": {"aws:SourceArn": [source]}},
-        }
-        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    def policy(self, what: str, *allowed: tuple[str, str | None]) -> str:
+        statements = []
+        for action, source in allowed:
+            statement: dict[str, Any] = {
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": action,
+                "Resource": what,
+            }
+            if source:
+                statement["Condition"] = {"ArnEquals": {"aws:SourceArn": [source]}}
+            statements.append(statement)
+        return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
     def put(self, **detail: Any) -> None:
         event = {"errorCode": "Bad", "readOnly": True, "resources": [{}, {"ARN": "k2"}], **detail}
@@ -113,6 +117,12 @@ class Evidence(StackCase):
 
     def test_a_rule_that_no_policy_names_ends_in_the_queue(self) -> None:
         self.created(self.resources(source=self.rule_arn + "-other"))
+        self.put()
+        self.assertEqual([], self.kept())
+        self.assertEqual(["NO_PERMISSIONS"], self.letters())
+
+    def test_no_stream_is_made_for_a_rule(self) -> None:
+        self.created(self.resources(streams_of=self.rule_arn))
         self.put()
         self.assertEqual([], self.kept())
         self.assertEqual(["NO_PERMISSIONS"], self.letters())
@@ -161,7 +171,7 @@ class Evidence(StackCase):
             (self.resources(group={"RetentionInDays": 401}), "401 is not a valid enum value"),
             (self.resources(group={"Retention": 1}), "extraneous key [Retention]"),
             (self.resources(group={"LogGroupName": "a b"}), "does not match pattern"),
-            (self.resources(actions=["logs:DeleteLogGroup"]), "are not supported here"),
+            (self.resources(events="logs:DeleteLogGroup"), "are not supported here"),
             (self.resources(rule={"State": "ON"}), "'ON' is not a valid enum value"),
             (self.resources(rule={"Pattern": {}}), "extraneous key [Pattern]"),
             (self.resources(target={"RoleArn": "arn:aws:iam::1:role/r"}), "takes no RoleArn"),
