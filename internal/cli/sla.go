@@ -440,6 +440,12 @@ func (w *World) slaVerdict(j *judging, r *sla.Report) error {
 			r.Malformed.Count, counted(int(r.Malformed.Records), "record"), j.malformed, strings.Join(r.Malformed.First, "; "))
 		failed = true
 	}
+	for _, f := range r.Files {
+		if f.Unread {
+			w.note("error", "%s is not in the sum: %s", f.Name, f.Damage)
+			failed = true
+		}
+	}
 	if j.strict && len(r.Missing) > 0 {
 		w.note("error", "%s missing, and --strict is set:", counted(len(r.Missing), "piece"))
 		for _, m := range r.Missing {

@@ -26,7 +26,7 @@ func oracle(t *testing.T, data []byte) (want event, object bool) {
 			t.Fatal(err)
 		}
 		if _, nested := detail["detail"]; nested {
-			t.Skip("an envelope in an envelope")
+			return want, false // an envelope in an envelope: not comparable
 		}
 		// The event's own word goes before that of the envelope.
 		account, region := all["account"], all["region"]
