@@ -8,7 +8,7 @@
 // fields of [event] are taken; no error quotes a log.
 //
 // Start reading at [Reader.CloudTrail]; forms.go knows the forms
-// that are not read, file.go finds the records, event.go, client.go and monitor.go
+// that are not read, file.go finds the records, event.go, client.go and csm.go
 // take one apart, scan.go is the scanner beneath, tally.go counts each
 // request once. It decides nothing about the agreement: what an error code
 // counts as comes from package sla.
