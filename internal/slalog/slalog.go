@@ -7,11 +7,10 @@
 // on the size of a file nor on the number of requests. Of a record only the
 // fields of [event] are taken; no error quotes a log.
 //
-// Start reading at [Reader.CloudTrail]; forms.go knows the forms
-// that are not read, file.go finds the records, event.go, client.go and csm.go
-// take one apart, scan.go is the scanner beneath, tally.go counts each
-// request once. It decides nothing about the agreement: what an error code
-// counts as comes from package sla.
+// Start reading at [Reader.CloudTrail]; forms.go knows the forms that are not read,
+// file.go finds the records, event.go, client.go and csm.go take one apart, scan.go
+// is the scanner beneath, tally.go counts each request once. It decides nothing
+// about the agreement: what an error code counts as comes from package sla.
 package slalog
 
 import (
