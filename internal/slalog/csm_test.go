@@ -97,8 +97,9 @@ func TestWhatOtherSDKsSend(t *testing.T) {
 		}
 	}
 	for bad, want := range map[string]string{
-		change("1790812800123", `"hunter2"`): "has no Timestamp", change("1790812800123", "NaN"): "has no Timestamp", change("1790812800123", "-1"): "has no Timestamp", change(`"Timestamp":1790812800123,`, ""): "has no Timestamp",
-		change(`"Region":"eu-west-1",`, ""): "has no region", change("eu-west-1", "hunter2 x"): "has no region", change(`500,`, `"hunter2",`): "has neither status",
+		change("1790812800123", `"hunter2"`): "has no Timestamp", change("1790812800123", "NaN"): "has no Timestamp", change("1790812800123", "-1"): "has no Timestamp", change(`"Timestamp":1790812800123,`, ""): "has no Timestamp", change("1790812800123", "1e300"): "has no Timestamp",
+		sent("Decrypt", `"XAmznRequestId":"x","AwsException":""`): "has neither status",
+		change(`"Region":"eu-west-1",`, ""):                       "has no region", change("eu-west-1", "hunter2 x"): "has no region", change(`500,`, `"hunter2",`): "has neither status",
 		change(`"ApiCallAttempt"`, `"hunter2"`): "has no time", strings.TrimSuffix(base, "}") + " hunter2}": "not valid JSON",
 	} {
 		got := readAll(t, reader(t), client(bad+"\n"+ours))

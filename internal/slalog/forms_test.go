@@ -298,6 +298,12 @@ func TestObjectsBackToBack(t *testing.T) {
 	if total(got).Requests != int64(n) || got.Malformed.Count != bad || got.Files[0].Damage != "" {
 		t.Errorf("%d requests of %d, %d malformed of %d; %+v", total(got).Requests, n, got.Malformed.Count, bad, got.Files[0])
 	}
+	// One that is broken at the edge of what is in view.
+	edge := kms("2026-10-01T00:00:00Z", uuid(0), "")
+	edge += strings.Repeat(" ", maxRecord-50-len(edge)) + `{"x" hunter2` + strings.Repeat(" ", 200) + "}" + kms("2026-10-01T00:00:00Z", uuid(1), "")
+	if got := readAll(t, reader(t), trail(edge)); total(got).Requests != 2 || got.Malformed.Count != 1 || got.Files[0].Damage != "" {
+		t.Errorf("at the edge: %+v %+v %+v", total(got), got.Malformed, got.Files[0])
+	}
 	cut := whole.String()[:whole.Len()-9]
 	if got := readAll(t, reader(t), trail(cut)); total(got).Requests != int64(n-1) || !strings.Contains(got.Files[0].Damage, errShort.Error()) {
 		t.Errorf("cut off: %d requests of %d; %+v", total(got).Requests, n-1, got.Files[0])
