@@ -57,7 +57,7 @@ func (j *judging) flags(cmd *cobra.Command) {
 	f.StringVar(&j.account, "account", "", "account ID")
 	f.StringVar(&j.region, "region", "", "region")
 	f.StringArrayVar(&j.cloudTrail, "cloudtrail", nil, "file or folder with CloudTrail records; may be repeated")
-	f.StringArrayVar(&j.requests, "requests", nil, "file or folder with client-side request logs; may be repeated")
+	f.StringArrayVar(&j.requests, "requests", nil, "file or folder with client-side request logs or the monitoring of an AWS SDK; may be repeated")
 	f.StringArrayVar(&j.logGroups, "log-group", nil, "log group with CloudTrail records, read from AWS; may be repeated")
 	f.StringVar(&j.evidence, "evidence", "", "folder of what keywatch sla collect has kept")
 	f.StringVar(&j.health, "health", "", "file with AWS Health events")

@@ -42,7 +42,7 @@ func scanCall(b []byte, i int, c *call) (int, error) {
 		case "errorCode":
 			return e.text(b, at, &c.code)
 		case "status", "httpStatus":
-			return number(b, at, &c.status)
+			return literal(b, at, &c.status)
 		case "Type":
 			return outer(b, at, &c.sdk.kind)
 		case "Service":
@@ -56,17 +56,17 @@ func scanCall(b []byte, i int, c *call) (int, error) {
 		case "AwsException":
 			return outer(b, at, &c.sdk.code)
 		case "Timestamp":
-			return number(b, at, &c.sdk.at)
+			return literal(b, at, &c.sdk.at)
 		case "HttpStatusCode":
-			return number(b, at, &c.sdk.status)
+			return literal(b, at, &c.sdk.status)
 		}
 		return skip(b, at)
 	})
 	return end, err
 }
 
-// number takes a value as it stands, unless it is null.
-func number(b []byte, at int, to *[]byte) (int, error) {
+// literal takes a value as it stands, unless it is null.
+func literal(b []byte, at int, to *[]byte) (int, error) {
 	end, err := skip(b, at)
 	if err == nil && string(b[at:end]) != "null" {
 		*to = b[at:end]

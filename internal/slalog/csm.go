@@ -37,9 +37,9 @@ func (c *call) attempted() bool {
 	return (kind == kindAttempt || kind == kindCall) && c.time == nil && c.request == nil
 }
 
-// attempt makes a line of our own form of one of the monitoring, or says that it
+// translate makes a line of our own form of one of the monitoring, or says that it
 // does not count. The SDKs call KMS by its service ID, in whatever case.
-func (r *Reader) attempt(c *call) (counts bool, err error) {
+func (r *Reader) translate(c *call) (counts bool, err error) {
 	a := &c.sdk
 	switch {
 	case !strings.EqualFold(string(a.service), "kms"):

@@ -252,7 +252,7 @@ func (r *Reader) call(b []byte, i int, f *sla.File) (end int, form, wrong error)
 	f.Records++
 	r.malformed.Records++
 	if c.attempted() {
-		if counts, err := r.attempt(c); !counts {
+		if counts, err := r.translate(c); !counts {
 			return end, nil, err
 		}
 	}
