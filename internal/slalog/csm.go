@@ -49,7 +49,7 @@ func (r *Reader) translate(c *call) (counts bool, err error) {
 		r.skipped[wholeCall]++
 		return false, nil
 	}
-	// PHP has floating-point numbers.
+	// An SDK whose language has but one kind of number may write a point.
 	ms, err := strconv.ParseFloat(string(a.at), 64)
 	if err != nil || !(ms >= 0 && ms < 1<<53) {
 		return false, errStamp

@@ -77,7 +77,7 @@ func TestWhatOtherSDKsSend(t *testing.T) {
 	}{
 		"Go without an answer":  {change(`"XAmznRequestId":"`+uuid(1)+`"`, `"XAmznRequestId":""`), sla.Interval{}, noAnswer},
 		"a request ID of null":  {change(`"`+uuid(1)+`"`, `null`), sla.Interval{}, noAnswer},
-		"PHP's numbers":         {change("1790812800123", "1.790812800123e12"), sla.Interval{Requests: 1, Faults: 1}, ""},
+		"with an exponent":      {change("1790812800123", "1.790812800123e12"), sla.Interval{Requests: 1, Faults: 1}, ""},
 		"the service in lower":  {change(`"KMS"`, `"kms"`), sla.Interval{Requests: 1, Faults: 1}, ""},
 		"an empty exception":    {change(`"AwsException":"KMSInternalException"`, `"AwsException":""`), sla.Interval{Requests: 1, Faults: 1}, ""},
 		"no exception, served":  {sent("Decrypt", `"HttpStatusCode":200,"XAmznRequestId":"`+uuid(1)+`","AwsException":null`), sla.Interval{Requests: 1}, ""},
