@@ -112,6 +112,14 @@ func TestTheJSONOfAReportFitsItsSchema(t *testing.T) {
 		}
 		fits(t, "sla-reports.schema.json", out)
 	}
+	table := filepath.Join(t.TempDir(), "table.csv")
+	if err := os.WriteFile(table, []byte("eventtime,eventname\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unread, status := d.run(octoberOf("report", "--requests", table, "--format", "json")...)
+	if fits(t, "sla-reports.schema.json", unread); status != ExitProblems || !strings.Contains(unread, `"unread": true`) {
+		t.Errorf("a table: status %d\n%s", status, unread)
+	}
 	b.events = served + fault("2026-10-07T00:00:00Z", "KMSInternalException")
 	month := sla.Month{Year: 2026, Month: time.October}
 	f := evidence.New("111122223333", "eu-west-1", month)

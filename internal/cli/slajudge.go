@@ -45,7 +45,7 @@ func (j *judging) flags(cmd *cobra.Command) {
 	f.StringVar(&j.account, "account", "", "account ID")
 	f.StringVar(&j.region, "region", "", "region")
 	f.StringArrayVar(&j.cloudTrail, "cloudtrail", nil, "file or folder with CloudTrail records; may be repeated")
-	f.StringArrayVar(&j.requests, "requests", nil, "file or folder with client-side request logs; may be repeated")
+	f.StringArrayVar(&j.requests, "requests", nil, "file or folder with client-side request logs or the monitoring of an AWS SDK; may be repeated")
 	f.StringArrayVar(&j.logGroups, "log-group", nil, "log group with CloudTrail records, read from AWS; may be repeated")
 	f.StringVar(&j.evidence, "evidence", "", "folder of what keywatch sla collect has kept")
 	f.StringVar(&j.health, "health", "", "file with AWS Health events")
@@ -485,6 +485,12 @@ func (w *World) slaVerdict(j *judging, reports []*sla.Report) error {
 		w.note("error", "malformed are %d of %s, more than %s %%; the first: %s; raise --max-malformed if the rest is enough",
 			bad.Count, counted(int(bad.Records), "record"), j.malformed, strings.Join(bad.First, "; "))
 		failed = true
+	}
+	for _, f := range reports[0].Files {
+		if f.Unread && !j.strict { // which names it below
+			w.note("error", "%s is not in the sum: %s", f.Name, f.Damage)
+			failed = true
+		}
 	}
 	for _, r := range reports {
 		if !j.strict || len(r.Missing) == 0 {

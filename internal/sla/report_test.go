@@ -45,15 +45,16 @@ func TestBothFigures(t *testing.T) {
 func TestMissingPieces(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*Input){
-		"No request to KMS":                            func(in *Input) { in.Intervals = make([]Interval, 8928) },
-		"x.json.gz could not":                          func(in *Input) { in.Files = append(in.Files, File{Name: "x.json.gz", Damage: "it ends"}) },
-		"1 day of the month (the first is 2026-10-03)": func(in *Input) { clear(in.Seen[48:72]) },
-		"1 interval with faults and without a count":   func(in *Input) { in.Intervals[287].FaultsOnly = true },
-		"No log names the KMS key":                     func(in *Input) { in.Keys = nil },
-		"(--charges)":                                  func(in *Input) { in.Charges = nil },
-		"(--health)":                                   func(in *Input) { in.Health = nil },
-		"logs of the clients (--requests)":             func(in *Input) { in.Sources[0].Faults = 0 },
-		"The credit of $1.00 is not above $1, the least that is paid.":                                                                            func(in *Input) { in.Charges = rat(t, "10") },
+		"No request to KMS":                                            func(in *Input) { in.Intervals = make([]Interval, 8928) },
+		"x.json.gz could not":                                          func(in *Input) { in.Files = append(in.Files, File{Name: "x.json.gz", Damage: "it ends"}) },
+		"x.csv is not in the sum: it is CSV.":                          func(in *Input) { in.Files = append(in.Files, File{Name: "x.csv", Damage: "it is CSV", Unread: true}) },
+		"1 day of the month (the first is 2026-10-03)":                 func(in *Input) { clear(in.Seen[48:72]) },
+		"1 interval with faults and without a count":                   func(in *Input) { in.Intervals[287].FaultsOnly = true },
+		"No log names the KMS key":                                     func(in *Input) { in.Keys = nil },
+		"(--charges)":                                                  func(in *Input) { in.Charges = nil },
+		"(--health)":                                                   func(in *Input) { in.Health = nil },
+		"logs of the clients (--requests)":                             func(in *Input) { in.Sources[0].Faults = 0 },
+		"The credit of $1.00 is not above $1, the least that is paid.": func(in *Input) { in.Charges = rat(t, "10") },
 		"Without contestable faults the credit of $0.00 is not above $1, the least that is paid: the claim rests on faults that AWS may contest.": func(in *Input) { in.Intervals[287].Requests = 100 },
 	} {
 		in := failing(t)

@@ -57,6 +57,8 @@ type File struct {
 	// its end.
 	LeftOut string `json:"leftOut,omitempty"`
 	Damage  string `json:"damage,omitempty"`
+	// Unread says that nothing was read of it: Damage is its form.
+	Unread bool `json:"unread,omitempty"`
 }
 
 // Malformed are the records that could not be understood.
@@ -367,7 +369,10 @@ func (r *Report) missing() []string {
 		add("No request to KMS of this account, region and month is in the logs: nothing can be shown.")
 	}
 	for _, f := range r.Files {
-		if f.Damage != "" {
+		switch {
+		case f.Unread:
+			add("%s is not in the sum: %s.", f.Name, f.Damage)
+		case f.Damage != "":
 			add("%s could not be read to its end: %s. What follows is not in the sum; get the file again.", f.Name, f.Damage)
 		}
 	}

@@ -9,6 +9,9 @@ import (
 type call struct {
 	event
 	operation, status []byte
+	// sdk is what the monitoring of an AWS SDK says in its place, stamp its time.
+	sdk   attempt
+	stamp []byte
 }
 
 var (
@@ -21,7 +24,7 @@ var (
 
 // scanCall reads the line at i.
 func scanCall(b []byte, i int, c *call) (int, error) {
-	*c = call{}
+	*c = call{stamp: c.stamp}
 	e := &c.event // for its reading of text
 	end, err := object(b, i, func(key []byte, at int) (int, error) {
 		switch string(key) {
@@ -40,14 +43,35 @@ func scanCall(b []byte, i int, c *call) (int, error) {
 		case "errorCode":
 			return e.text(b, at, &c.code)
 		case "status", "httpStatus":
-			end, err := skip(b, at)
-			if err == nil && string(b[at:end]) != "null" {
-				c.status = b[at:end]
-			}
-			return end, err
+			return literal(b, at, &c.status)
+		case "Type":
+			return outer(b, at, &c.sdk.kind)
+		case "Service":
+			return outer(b, at, &c.sdk.service)
+		case "Api":
+			return outer(b, at, &c.sdk.api)
+		case "Region":
+			return outer(b, at, &c.sdk.region)
+		case "XAmznRequestId":
+			return outer(b, at, &c.sdk.request)
+		case "AwsException":
+			return outer(b, at, &c.sdk.code)
+		case "Timestamp":
+			return literal(b, at, &c.sdk.at)
+		case "HttpStatusCode":
+			return literal(b, at, &c.sdk.status)
 		}
 		return skip(b, at)
 	})
+	return end, err
+}
+
+// literal takes a value as it stands, unless it is null.
+func literal(b []byte, at int, to *[]byte) (int, error) {
+	end, err := skip(b, at)
+	if err == nil && string(b[at:end]) != "null" {
+		*to = b[at:end]
+	}
 	return end, err
 }
 

@@ -22,6 +22,9 @@ type event struct {
 	envelope                  bool
 	outerAccount, outerRegion []byte
 	outerSource               []byte
+	// held is the event as a text within: CloudTrailEvent of lookup-events, message
+	// of filter-log-events.
+	held []byte
 	// wrong is a field that holds something else than text.
 	wrong error
 }
@@ -34,6 +37,8 @@ var (
 	errNoPlace  = errors.New("has no awsRegion or no recipientAccountId, or one of another form")
 	errNoEvent  = errors.New("has no eventSource: it is no CloudTrail event")
 	errTooLong  = errors.New("has a record of more than 4 MiB")
+	errHeld     = errors.New("holds a message or CloudTrailEvent that is not valid JSON")
+	errNoObject = errors.New("is no JSON object")
 	errNoRecord = errors.New("is no JSON object, with or without a time before it")
 )
 
@@ -62,10 +67,13 @@ func (e *event) text(b []byte, at int, to *[]byte) (int, error) {
 }
 
 // scanEvent reads the record at i and returns where it ends. An event in the
-// envelope of EventBridge is taken out of it.
+// envelope of EventBridge or in what the AWS CLI prints is taken out of it.
 func scanEvent(b []byte, i int, e *event) (int, error) {
 	*e = event{}
 	end, err := scanFields(b, i, e)
+	if err == nil && e.held != nil && e.source == nil && e.kind == nil && !e.envelope {
+		e.unwrap()
+	}
 	if e.account == nil {
 		e.account = e.outerAccount
 	}
@@ -73,6 +81,18 @@ func scanEvent(b []byte, i int, e *event) (int, error) {
 		e.region = e.outerRegion
 	}
 	return end, err
+}
+
+// unwrap reads the event that the record holds as a text. What is wrong with it is
+// wrong with this record alone.
+func (e *event) unwrap() {
+	held := e.held
+	*e = event{}
+	end, err := scanFields(held, space(held, 0), e)
+	if err != nil || space(held, end) < len(held) {
+		*e = event{wrong: errHeld}
+	}
+	e.digest = false
 }
 
 func scanFields(b []byte, i int, e *event) (int, error) {
@@ -107,6 +127,10 @@ func scanFields(b []byte, i int, e *event) (int, error) {
 				e.envelope = true
 				return scanFields(b, at, e)
 			}
+		case "CloudTrailEvent", "message":
+			if !e.envelope {
+				return e.hold(b, at)
+			}
 		case "source":
 			return outer(b, at, &e.outerSource)
 		case "account":
@@ -125,6 +149,16 @@ func outer(b []byte, at int, to *[]byte) (int, error) {
 	}
 	t, end, err := scanString(b, at)
 	*to = t.value()
+	return end, err
+}
+
+// hold keeps a text that is an object.
+func (e *event) hold(b []byte, at int) (int, error) {
+	var held []byte
+	end, err := outer(b, at, &held)
+	if i := space(held, 0); i < len(held) && held[i] == '{' {
+		e.held = held
+	}
 	return end, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -146,8 +147,9 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// file reads one file to its end and notes what became of it.
-func (r *Reader) file(name string, in io.Reader, take taker) error {
+// file reads one file to its end and notes what became of it. disk: it may have any
+// form, which a log group has not.
+func (r *Reader) file(name string, in io.Reader, take taker, disk bool) error {
 	f := sla.File{Name: visible(name)}
 	src := &source{in: in}
 	if r.Hash {
@@ -164,6 +166,14 @@ func (r *Reader) file(name string, in io.Reader, take taker) error {
 			f.Damage = "its gzip header is damaged"
 		}
 		s.in = &r.unzip
+	}
+	if f.Damage == "" && disk {
+		s.more()
+		f.Damage = foreign(s.buf[:s.end])
+		f.Unread = f.Damage != ""
+		if bytes.HasPrefix(s.buf[:s.end], byteOrderMark) {
+			s.start = len(byteOrderMark)
+		}
 	}
 	if f.Damage == "" {
 		if err := r.documents(&f, s, take); err != nil {
@@ -183,24 +193,28 @@ func (r *Reader) file(name string, in io.Reader, take taker) error {
 	return nil
 }
 
-// documents reads what a file holds: objects with Records, one after the other
-// if archives were joined, or lines. Only an error of the tally is returned.
+// documents reads what a file holds: lists of records, one after the other if
+// archives were joined, or lines. Only an error of the tally is returned.
 func (r *Reader) documents(f *sla.File, s *stream, take taker) error {
 	lines := true
 	for f.Damage == "" && f.LeftOut == "" {
-		if _, ok := s.peek(); !ok {
+		c, ok := s.peek()
+		if !ok {
 			break
 		}
-		n, match := records(s.buf[s.start:s.end])
+		n, match := opening(s.buf[s.start:s.end])
 		for match == errShort && s.more() {
-			n, match = records(s.buf[s.start:s.end])
+			n, match = opening(s.buf[s.start:s.end])
 		}
 		var err error
-		if match == nil {
+		switch {
+		case match == nil:
 			s.start += n
 			lines = false
-			err = r.array(f, s, take)
-		} else {
+			err = r.array(f, s, take, c == '{')
+		case match == errShort && c == '[' && s.err != nil:
+			damage(f, s.offset(), errShort)
+		default:
 			err = r.line(f, s, take, lines)
 		}
 		if err != nil {
@@ -213,11 +227,33 @@ func (r *Reader) documents(f *sla.File, s *stream, take taker) error {
 	return nil
 }
 
-// records matches the beginning of a trail's file, {"Records":[, and says how
-// long it is.
-func records(b []byte) (int, error) {
+// lists are the members that hold records: in the file of a trail, in what aws
+// cloudtrail lookup-events prints, and in what aws logs filter-log-events prints.
+var lists = [...]string{`"Records"`, `"Events"`, `"events"`}
+
+// opening matches what stands before records, {"Records":[ or a bracket alone, and
+// says how long it is.
+func opening(b []byte) (int, error) {
+	if b[0] == '[' {
+		return bracket(b)
+	}
+	match := errSyntax
+	for _, name := range lists {
+		n, err := tokens(b, "{", name, ":", "[")
+		if err == nil {
+			return n, nil
+		}
+		if err == errShort {
+			match = errShort
+		}
+	}
+	return 0, match
+}
+
+// tokens matches them with space between, and says how long they are.
+func tokens(b []byte, all ...string) (int, error) {
 	i := 0
-	for _, token := range []string{"{", `"Records"`, ":", "["} {
+	for _, token := range all {
 		i = space(b, i)
 		if rest := b[i:]; len(rest) < len(token) {
 			if strings.HasPrefix(token, string(rest)) {
@@ -233,14 +269,38 @@ func records(b []byte) (int, error) {
 	return i, nil
 }
 
+// bracket tells a list from a line of text such as [INFO]: it holds nothing, or
+// begins with a value of JSON.
+func bracket(b []byte) (int, error) {
+	i := space(b, 1)
+	if i == len(b) {
+		return 0, errShort
+	}
+	if b[i] == '{' || b[i] == ']' {
+		return 1, nil
+	}
+	end, err := skip(b, i)
+	if err != nil {
+		return 0, err
+	}
+	after := space(b, end)
+	switch {
+	case after == len(b):
+		return 0, errShort
+	case b[after] != ',' && b[after] != ']' || !json.Valid(b[i:end]):
+		return 0, errSyntax
+	}
+	return 1, nil
+}
+
 // damage notes that the rest of a file cannot be read.
 func damage(f *sla.File, offset int64, why error) {
 	f.Damage = fmt.Sprintf("it %v, at byte %d of the unpacked file", why, offset)
 }
 
-// array reads the records of a trail's file, from behind the bracket to behind
-// the object.
-func (r *Reader) array(f *sla.File, s *stream, take taker) error {
+// array reads records from behind the bracket to behind the list, or behind the
+// object that holds it.
+func (r *Reader) array(f *sla.File, s *stream, take taker, held bool) error {
 	for first := true; ; first = false {
 		c, ok := s.peek()
 		switch {
@@ -249,17 +309,23 @@ func (r *Reader) array(f *sla.File, s *stream, take taker) error {
 			return nil
 		case c == ']':
 			s.start++
-			r.closing(f, s)
+			if held {
+				r.closing(f, s)
+			}
 			return nil
 		case !first && c != ',':
 			damage(f, s.offset(), errSyntax)
 			return nil
 		case !first:
 			s.start++
-			s.peek()
+			c, _ = s.peek()
+		}
+		value := take
+		if c != '{' {
+			value = r.noObject
 		}
 		for {
-			end, form, wrong := take(s.buf[:s.end], s.start, f)
+			end, form, wrong := value(s.buf[:s.end], s.start, f)
 			if form == errShort && s.more() {
 				continue
 			}
@@ -279,6 +345,17 @@ func (r *Reader) array(f *sla.File, s *stream, take taker) error {
 	}
 }
 
+// noObject takes any other value for a record that is malformed.
+func (r *Reader) noObject(b []byte, i int, f *sla.File) (end int, form, wrong error) {
+	end, err := skip(b, i)
+	if err != nil {
+		return 0, err, nil
+	}
+	f.Records++
+	r.malformed.Records++
+	return end, nil, errNoObject
+}
+
 // closing reads what follows the records in their object: nothing, or members
 // that nobody asks for.
 func (r *Reader) closing(f *sla.File, s *stream) {
@@ -296,7 +373,9 @@ func (r *Reader) closing(f *sla.File, s *stream) {
 }
 
 // line reads one line. CloudWatch Logs writes its own time before what it
-// exports ("Exporting log data to Amazon S3", CloudWatch Logs User Guide).
+// exports ("Exporting log data to Amazon S3", CloudWatch Logs User Guide). A line
+// may hold any number of objects, as a socket's datagrams do that were written
+// back to back: of a line without an end in view it reads those that are.
 func (r *Reader) line(f *sla.File, s *stream, take taker, lines bool) error {
 	where := func() string {
 		if lines {
@@ -308,45 +387,69 @@ func (r *Reader) line(f *sla.File, s *stream, take taker, lines bool) error {
 	for end < 0 && s.more() {
 		end = bytes.IndexByte(s.buf[s.start:s.end], '\n')
 	}
-	if end < 0 && s.err == nil {
-		r.broken(errTooLong, where)
-		for end < 0 {
-			s.start = s.end
-			if !s.more() {
-				return nil
-			}
-			end = bytes.IndexByte(s.buf[s.start:s.end], '\n')
-		}
-		s.start += end // the line ends where peek goes on
-		return nil
-	}
-	last := end < 0
+	last := end < 0 && s.err != nil
+	open := end < 0 && !last // it goes on beyond what is in view
 	b := s.buf[s.start:s.end]
-	if !last {
+	if end >= 0 {
 		b = b[:end]
 	}
-	defer func() { s.start += len(b) }()
 	i := 0
 	if len(b) > 0 && b[0] != '{' {
 		if i = bytes.IndexByte(b, '{'); i < 0 || !exported(b[:i]) {
+			if open {
+				return r.tooLong(s, where)
+			}
 			r.broken(errNoRecord, where)
+			s.start += len(b)
 			return nil
 		}
 	}
+	begin := i
 	for i < len(b) {
-		end, form, wrong := take(b, i, f)
+		next, form, wrong := take(b, i, f)
 		switch {
 		case form == errShort && last:
 			damage(f, s.offset(), form)
+			s.start += len(b)
+			return nil
+		case form == errShort && open && i == begin:
+			return r.tooLong(s, where)
+		case open && (form == errShort || form != nil && i > len(b)/2):
+			s.start += i // and again, with more in view
 			return nil
 		case form != nil:
 			r.broken(errSyntax, where)
-			return nil
+			if next = bytes.Index(b[i:], backToBack); form == errShort || next < 0 {
+				s.start += len(b)
+				return nil
+			}
+			i += next + 1
+			continue
 		}
 		if err := r.judge(wrong, where); err != nil {
 			return err
 		}
-		i = space(b, end)
+		i = space(b, next)
+	}
+	s.start += len(b)
+	return nil
+}
+
+// backToBack is where to go on behind an object that is broken. Within a text it
+// begins no object with a member: the quotes of its name are escaped.
+var backToBack = []byte("}{")
+
+// tooLong counts a line that no record can be this long for, and passes over it.
+func (r *Reader) tooLong(s *stream, where func() string) error {
+	r.broken(errTooLong, where)
+	for end := -1; end < 0; {
+		s.start = s.end
+		if !s.more() {
+			return nil
+		}
+		if end = bytes.IndexByte(s.buf[s.start:s.end], '\n'); end >= 0 {
+			s.start += end // the line ends where peek goes on
+		}
 	}
 	return nil
 }

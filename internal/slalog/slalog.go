@@ -1,15 +1,16 @@
 // Package slalog reads the logs that a month of KMS is judged by, and counts.
 //
-// CloudTrail records come as files of a trail, as an export of a log group, or
-// in the envelope of EventBridge; client-side request logs are JSON Lines
+// CloudTrail records come as files of a trail, as an export of a log group, as the
+// AWS CLI prints them, or in the envelope of EventBridge; client-side request logs
+// are lines of our own form or what the monitoring of an AWS SDK sends
 // (docs/sla-logs.md). All of it is streamed, gzip or not: memory depends neither
 // on the size of a file nor on the number of requests. Of a record only the
 // fields of [event] are taken; no error quotes a log.
 //
-// Start reading at [Reader.CloudTrail]; file.go finds the records, event.go
-// takes a record apart, scan.go is the scanner beneath, tally.go counts each
-// request once. It decides nothing about the agreement: what an error code
-// counts as comes from package sla.
+// Start reading at [Reader.CloudTrail]; forms.go knows the forms that are not read,
+// file.go finds the records, event.go, client.go and csm.go take one apart, scan.go
+// is the scanner beneath, tally.go counts each request once. It decides nothing
+// about the agreement: what an error code counts as comes from package sla.
 package slalog
 
 import (
@@ -46,7 +47,7 @@ func (o Origin) Unseen() string {
 	return [...]string{
 		"failed calls: CloudTrail records them in some scenarios only. Calls before a trail began, or while it excluded KMS events. A call to another account's key that was denied, in the key's own account",
 		"what its rule did not match: with a rule for faults, every request that was served",
-		"requests of every other client, and what AWS services did with the keys",
+		"requests of every other client, what AWS services did with the keys, and what the monitoring of an AWS SDK lost on its way: it sends each attempt as a datagram",
 	}[o]
 }
 
@@ -158,7 +159,7 @@ type place struct {
 	wanted  bool
 	records int64
 	// Records that were read and not counted.
-	service, month, noCall int64
+	service, month, noCall, noAnswer int64
 	// contradictory counts lines of client logs.
 	contradictory int64
 	// seen has a bit for each hour of the month of which there is a log.
@@ -262,7 +263,7 @@ func (r *Reader) LeaveOut(name, why string) {
 // CloudTrail reads a file with CloudTrail records in any of their forms. What is
 // wrong with the file is noted in the report; an error is one of reading it.
 func (r *Reader) CloudTrail(name string, in io.Reader) error {
-	err := r.file(name, in, r.event)
+	err := r.file(name, in, r.event, true)
 	// No file of a trail is empty: this one lost what it held.
 	if err == nil && r.window.base+int64(r.window.end) == 0 {
 		if f := &r.files[len(r.files)-1]; f.Damage == "" {
@@ -274,12 +275,12 @@ func (r *Reader) CloudTrail(name string, in io.Reader) error {
 
 // LogGroup reads the events of a log group, which may be none.
 func (r *Reader) LogGroup(name string, in io.Reader) error {
-	return r.file(name, in, r.event)
+	return r.file(name, in, r.event, false)
 }
 
 // Requests reads a client-side request log.
 func (r *Reader) Requests(name string, in io.Reader) error {
-	return r.file(name, in, r.call)
+	return r.file(name, in, r.call, true)
 }
 
 // event takes the record at i of b and counts it. The first error is of the
@@ -363,6 +364,11 @@ func (r *Reader) call(b []byte, i int, f *sla.File) (end int, form, wrong error)
 	}
 	f.Records++
 	r.malformed.Records++
+	if c.attempted() {
+		if counts, err := r.translate(c); !counts {
+			return end, nil, err
+		}
+	}
 	return end, nil, r.countCall(c)
 }
 
@@ -470,7 +476,7 @@ func (r *Reader) skips(p *place) map[string]int64 {
 	for _, s := range []struct {
 		why string
 		n   int64
-	}{{otherPlace, r.placed - p.records}, {otherService, p.service}, {otherMonth, p.month}, {noCall, p.noCall}} {
+	}{{otherPlace, r.placed - p.records}, {otherService, p.service}, {otherMonth, p.month}, {noCall, p.noCall}, {noAnswer, p.noAnswer}} {
 		if s.n > 0 {
 			out[s.why] += s.n
 		}

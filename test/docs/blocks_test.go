@@ -70,6 +70,10 @@ func TestEveryExampleIsTested(t *testing.T) {
 				if page != "README.md" && page != "docs/sla-logs.md" {
 					t.Errorf("%s: nobody reads the JSON of this page:\n%s", page, b[3])
 				}
+			case "python": // test/e2e: TestTheMonitoringOfBotocore runs it
+				if page != "docs/sla-logs.md" {
+					t.Errorf("%s: nobody runs the Python of this page:\n%s", page, b[3])
+				}
 			case "go":
 				checkGo(t, page, b[3])
 			case "text":
