@@ -118,6 +118,8 @@ func action(operation string) string {
 		return "describe trails"
 	case opGetEventSelectors:
 		return "get event selectors of trail"
+	case opGetTrailStatus:
+		return "get status of trail"
 	case opDescribeStacks:
 		return "describe stacks"
 	case opListStackResources:
@@ -625,7 +627,7 @@ func slaVerb(operation string) string {
 }
 
 func isTrails(operation string) bool {
-	return operation == opDescribeTrails || operation == opGetEventSelectors
+	return operation == opDescribeTrails || operation == opGetEventSelectors || operation == opGetTrailStatus
 }
 
 func accessHint(operation string) string {

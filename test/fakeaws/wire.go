@@ -36,7 +36,7 @@ type request struct {
 	prefix     string // of ListDashboards
 	body       []byte // of awsJSON
 	input      cbor.Map
-	trail      string // of GetEventSelectors
+	trail      string // of GetEventSelectors and GetTrailStatus
 }
 
 // maxRequest is more than any request of the readers under test.
@@ -81,7 +81,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	_, req.Operation, _ = strings.Cut(target, ".")
 	var in struct {
 		KeyId, Marker, NextToken, PaginationToken, NextPageToken string
-		TrailName                                                string
+		TrailName, Name                                          string
 		Limit, ResourcesPerPage                                  int
 		ResourceTypeFilters                                      []string
 		TagFilters                                               []tagFilter
@@ -89,7 +89,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return fmt.Errorf("%s: %w", target, err)
 	}
-	req.Key, req.trail = in.KeyId, in.TrailName
+	req.Key, req.trail = in.KeyId, in.TrailName+in.Name
 	if _, id, ok := strings.Cut(in.KeyId, ":key/"); ok {
 		req.Key = id
 	}
