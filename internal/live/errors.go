@@ -125,7 +125,7 @@ func action(operation string) string {
 	case opListStackResources:
 		return "list resources of stack"
 	case opGetMetricData:
-		return "get metric data"
+		return "get metric data of"
 	case opFilterLogEvents:
 		return "read log group"
 	case opGetCostAndUsage:

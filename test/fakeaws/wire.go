@@ -51,7 +51,7 @@ func parse(r *http.Request) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &request{Call: &Call{}, headers: r.Header}
+	req := &request{Call: &Call{Client: r.RemoteAddr}, headers: r.Header}
 	if m := credentialScope.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		req.AccessKey, req.Region, req.Service = m[1], m[2], m[3]
 		switch req.Service { // signed so, named otherwise by IAM
