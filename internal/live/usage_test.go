@@ -141,8 +141,9 @@ func TestUsageTakesOnlyNumbersAndNames(t *testing.T) {
 				s.Calls = append(s.Calls, fakeaws.Calls{At: october, Resource: fmt.Sprint("Api", i), Count: 1})
 			}
 		},
-		"a datapoint is no number of requests":              func(s *fakeaws.State) { s.Requests[0].Count = 0.5 },
-		"a series of CallCount has a name that is no API's": func(s *fakeaws.State) { s.Calls[0].Resource = "a b" },
+		"a datapoint is at 2026-10-01T00:01:00Z, which was not asked for": func(s *fakeaws.State) { s.Requests[0].At = october.Add(time.Minute) },
+		"a datapoint is no number of requests":                            func(s *fakeaws.State) { s.Requests[0].Count = 0.5 },
+		"a series of CallCount has a name that is no API's":               func(s *fakeaws.State) { s.Calls[0].Resource = "a b" },
 	} {
 		state := used()
 		change(&state)
