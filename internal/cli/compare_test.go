@@ -36,6 +36,7 @@ type snapshotWorld struct {
 	dashboards     []string
 	opened         []Target
 	drawn          []spec.Deployment
+	trails         bool // were asked for
 }
 
 const snapshotFile = "111122223333.json"
@@ -88,7 +89,10 @@ func (snapshotSource) Region() string { return "eu-west-1" }
 func (s snapshotSource) Dashboards(context.Context, string) ([]string, error) {
 	return s.f.dashboards, nil
 }
-func (snapshotSource) Trails(context.Context) ([]inventory.Trail, error) { return nil, nil }
+func (s snapshotSource) Trails(context.Context) ([]inventory.Trail, error) {
+	s.f.trails = true
+	return nil, nil
+}
 func (s snapshotSource) Caller(context.Context) (inventory.Caller, error) {
 	return inventory.Caller{Account: s.f.caller, Partition: "aws", ARN: "arn:aws:iam::" + s.f.caller + ":user/tester"}, s.f.failing
 }
@@ -105,7 +109,7 @@ func (f *snapshotWorld) run(t *testing.T, args ...string) int {
 	t.Helper()
 	f.stdout.Reset()
 	f.stderr.Reset()
-	f.opened, f.drawn = nil, nil
+	f.opened, f.drawn, f.trails = nil, nil, false
 	f.clock = f.clock.Add(time.Minute)
 	return f.Run(t.Context(), args)
 }

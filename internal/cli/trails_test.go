@@ -34,7 +34,8 @@ func TestTrailsThatBringNoEvidence(t *testing.T) {
 	}{
 		"nobody wants evidence":      {"", nil, 0, nil},
 		"a trail excludes KMS":       {"sla: {evidence: true}\n", nil, 3, []string{"arn:excludes excludes KMS events", "[trail-excludes-kms]"}},
-		"the trails may not be read": {"sla: {evidence: true}\n", errors.New("denied"), 3, []string{"keywatch: notice: whether a trail brings the evidence was not looked at: denied"}},
+		"a trail may not be asked":   {"sla: {evidence: true}\n", nil, 3, []string{"keywatch: notice: whether a trail brings the evidence is not known: not a member's"}},
+		"the trails may not be read": {"sla: {evidence: true}\n", errors.New("denied"), 3, []string{"keywatch: notice: whether a trail brings the evidence is not known: denied"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOrganisation()
@@ -47,7 +48,11 @@ func TestTrailsThatBringNoEvidence(t *testing.T) {
 					return nil, err
 				}
 				excludes := inventory.TrailSelector{Management: true, Reads: true, Excluded: []string{"kms.amazonaws.com"}}
-				return trailed{source.(*account), &count, []inventory.Trail{{ARN: "arn:excludes", Selectors: []inventory.TrailSelector{excludes}}}, c.err}, nil
+				trails := []inventory.Trail{{ARN: "arn:excludes", Selectors: []inventory.TrailSelector{excludes}}}
+				if name == "a trail may not be asked" {
+					trails = append(trails, inventory.Trail{ARN: "arn:organization", Unknown: errors.New("not a member's")})
+				}
+				return trailed{source.(*account), &count, trails, c.err}, nil
 			}
 			status := o.Run(t.Context(), []string{"plan"})
 			asked, stderr := int(count.Load()), o.stderr.String()
@@ -63,5 +68,40 @@ func TestTrailsThatBringNoEvidence(t *testing.T) {
 				t.Errorf("%s", stderr)
 			}
 		})
+	}
+}
+
+// From a snapshot the trails are looked at by whoever looks at the stacks, and nobody
+// else says a word of them.
+func TestTrailsBesideASnapshot(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		mode   string
+		change func(*snapshotWorld)
+		asked  bool
+	}{
+		"auto":                  {"auto", nil, true},
+		"always":                {"always", nil, true},
+		"never":                 {"never", nil, false},
+		"auto, no credentials":  {"auto", func(f *snapshotWorld) { f.failing = errNone }, false},
+		"auto, another account": {"auto", func(f *snapshotWorld) { f.caller = "444455556666" }, false},
+	} {
+		for _, verb := range []string{"synth", "plan", "explain alias/a", "coverage"} {
+			f := newSnapshotWorld(1)
+			f.edit("rules:", "sla: {evidence: true}\nrules:")
+			f.must(t, "snapshot")
+			if c.change != nil {
+				c.change(f)
+			}
+			args := strings.Fields(strings.TrimPrefix(verb, "synth"))
+			f.run(t, append(args, "-c", "keywatch:inventory.compare="+c.mode)...)
+			asked := c.asked && (verb == "synth" || verb == "plan")
+			if said := strings.Contains(f.stderr.String(), "no trail of 111122223333 covers eu-west-1"); said != asked || f.trails != asked {
+				t.Errorf("%s, %s: asked %v, said %v, want %v\n%s", name, verb, f.trails, said, asked, f.stderr.String())
+			}
+			if !asked && strings.Contains(f.stderr.String(), "trail") {
+				t.Errorf("%s, %s:\n%s", name, verb, f.stderr.String())
+			}
+		}
 	}
 }

@@ -6,6 +6,11 @@ type Trail struct {
 	ARN string
 	// Selectors say what it logs: an event that one of them takes.
 	Selectors []TrailSelector
+	// Off says that its logging is switched off: it then brings nothing.
+	Off bool
+	// Unknown is why AWS does not tell the rest, or nil: an account may not ask of
+	// every trail that its organization has.
+	Unknown error
 }
 
 // TrailSelector takes management events, or none.

@@ -50,6 +50,7 @@ type dashboardAPI interface {
 type cloudtrailAPI interface {
 	DescribeTrails(context.Context, *cloudtrail.DescribeTrailsInput, ...func(*cloudtrail.Options)) (*cloudtrail.DescribeTrailsOutput, error)
 	GetEventSelectors(context.Context, *cloudtrail.GetEventSelectorsInput, ...func(*cloudtrail.Options)) (*cloudtrail.GetEventSelectorsOutput, error)
+	GetTrailStatus(context.Context, *cloudtrail.GetTrailStatusInput, ...func(*cloudtrail.Options)) (*cloudtrail.GetTrailStatusOutput, error)
 }
 
 type taggingAPI interface {
@@ -90,6 +91,7 @@ const (
 	opListDashboards    = "cloudwatch:ListDashboards"
 	opDescribeTrails    = "cloudtrail:DescribeTrails"
 	opGetEventSelectors = "cloudtrail:GetEventSelectors"
+	opGetTrailStatus    = "cloudtrail:GetTrailStatus"
 
 	opDescribeStacks     = "cloudformation:DescribeStacks"
 	opListStackResources = "cloudformation:ListStackResources"
@@ -131,7 +133,7 @@ func Actions(verb string) (needed, optional []string) {
 	case "sla file":
 		return []string{opGetCallerIdentity, opAddAttachmentsToSet, opCreateCase, opDescribeCases, opDescribeServices}, nil
 	case "synth", "plan":
-		return SynthActions(), []string{opDescribeTrails, opGetEventSelectors, opListDashboards}
+		return SynthActions(), []string{opDescribeTrails, opGetEventSelectors, opGetTrailStatus, opListDashboards}
 	default: // explain and snapshot read what synth reads
 		return SynthActions(), nil
 	}
@@ -147,7 +149,7 @@ func FrozenActions(verb string, compares bool) (needed, optional []string) {
 	case verb == "coverage":
 		return []string{opDescribeAlarms, opGetCallerIdentity}, nil
 	case compares && (verb == "synth" || verb == "plan"):
-		return []string{opDescribeStacks, opListStackResources, opGetCallerIdentity}, []string{opListDashboards}
+		return []string{opDescribeStacks, opListStackResources, opGetCallerIdentity}, []string{opDescribeTrails, opGetEventSelectors, opGetTrailStatus, opListDashboards}
 	}
 	return nil, nil
 }

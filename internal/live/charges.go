@@ -140,7 +140,7 @@ func (s *Session) failCharges(err error) error {
 	if e := (*Error)(nil); errors.As(failed, &e) {
 		hints := []string{e.Hint}
 		if a := apiError(err); a != nil && (e.Class == AccessDenied || a.ErrorCode() == "DataUnavailableException") {
-			hints = append(hints, "the management account must have Cost Explorer enabled, and show members their charges")
+			hints = append(hints, "the account that pays must have Cost Explorer enabled, and show members their charges")
 		}
 		hints = append(hints, "or give the amount from the bill: --charges AMOUNT")
 		e.Hint = strings.TrimPrefix(strings.Join(hints, "; "), "; or ")

@@ -119,7 +119,7 @@ func TestChargesAreWholeOrAnError(t *testing.T) {
 		fakeaws.RepeatItems:  {Incomplete, "the charges of eu-west-1 came twice", "--charges AMOUNT"},
 		fakeaws.Throttle:     {Throttled, "Rate exceeded (8 attempts)", "--charges AMOUNT"},
 		fakeaws.Cut:          {Network, "closed before the answer was complete", "--charges AMOUNT"},
-		fakeaws.AccessDenied: {AccessDenied, "AccessDeniedException", "allow ce:GetCostAndUsage for this identity; `keywatch permissions sla report` prints the policy; the management account must"},
+		fakeaws.AccessDenied: {AccessDenied, "AccessDeniedException", "allow ce:GetCostAndUsage for this identity; `keywatch permissions sla report` prints the policy; the account that pays must"},
 		fakeaws.ExpiredToken: {ExpiredCredentials, "expired", "aws sso login"},
 		fakeaws.Internal:     {Other, "InternalFailure", "--charges AMOUNT"},
 	} {
@@ -162,7 +162,7 @@ func TestChargesThatNobodyShows(t *testing.T) {
 		srv := fakeaws.Start(t, fakeaws.State{})
 		srv.Fail(fakeaws.Fault{Operation: opGetCostAndUsage, Kind: kind, Message: message, Times: fakeaws.Forever})
 		_, err := charges(t, srv, account)
-		for _, part := range []string{"the management account must have Cost Explorer enabled, and show members their charges", "--charges AMOUNT"} {
+		for _, part := range []string{"the account that pays must have Cost Explorer enabled, and show members their charges", "--charges AMOUNT"} {
 			if err == nil || !strings.Contains(err.Error(), message) || !strings.Contains(Hint(err), part) {
 				t.Errorf("%v, hint %q", err, Hint(err))
 			}

@@ -118,12 +118,14 @@ func action(operation string) string {
 		return "describe trails"
 	case opGetEventSelectors:
 		return "get event selectors of trail"
+	case opGetTrailStatus:
+		return "get status of trail"
 	case opDescribeStacks:
 		return "describe stacks"
 	case opListStackResources:
 		return "list resources of stack"
 	case opGetMetricData:
-		return "get metric data"
+		return "get metric data of"
 	case opFilterLogEvents:
 		return "read log group"
 	case opGetCostAndUsage:
@@ -625,7 +627,7 @@ func slaVerb(operation string) string {
 }
 
 func isTrails(operation string) bool {
-	return operation == opDescribeTrails || operation == opGetEventSelectors
+	return operation == opDescribeTrails || operation == opGetEventSelectors || operation == opGetTrailStatus
 }
 
 func accessHint(operation string) string {

@@ -38,6 +38,7 @@ func DefaultRates() map[string]float64 {
 		opListDashboards:     4,
 		opDescribeTrails:     2,
 		opGetEventSelectors:  2,
+		opGetTrailStatus:     2,
 		opDescribeStacks:     5,
 		opListStackResources: 5,
 

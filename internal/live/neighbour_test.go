@@ -27,7 +27,7 @@ func TestDefaultRatesAreHalfOfThePublishedQuotas(t *testing.T) {
 			t.Errorf("%s: %v per second; want half of %v", op, rates[op], quota)
 		}
 	}
-	for _, op := range append(CoverageActions(), opListDashboards, opDescribeTrails, opGetEventSelectors) {
+	for _, op := range append(CoverageActions(), opListDashboards, opDescribeTrails, opGetEventSelectors, opGetTrailStatus) {
 		if rates[op] == 0 {
 			t.Errorf("%s has no rate", op)
 		}

@@ -131,7 +131,7 @@ func (o *Options) defaults() error {
 // limits bound what is read, so that an endpoint that never ends cannot fill
 // the memory. AWS allows 100,000 keys a region and at most 50 aliases and 50
 // tags a key ("Resource quotas", KMS Developer Guide).
-type limits struct{ keys, aliases, tagsPerKey, alarms, dashboards, stacks, resources, logPages int }
+type limits struct{ keys, aliases, tagsPerKey, alarms, dashboards, stacks, resources, logPages, cases int }
 
 // Session is an account and region to read. It is safe for concurrent use.
 type Session struct {
@@ -177,7 +177,7 @@ func open(ctx context.Context, o Options, load ...func(*config.LoadOptions) erro
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}
-	s := &Session{options: o, limits: limits{keys: 1_000_000, aliases: 5_000_000, tagsPerKey: 1_000, alarms: 1_000_000, dashboards: 100_000, stacks: 100_000, resources: 10_000, logPages: 1_000_000}}
+	s := &Session{options: o, limits: limits{keys: 1_000_000, aliases: 5_000_000, tagsPerKey: 1_000, alarms: 1_000_000, dashboards: 100_000, stacks: 100_000, resources: 10_000, logPages: 1_000_000, cases: 1_000_000}}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, s.fail(opLoadConfig, "", err)

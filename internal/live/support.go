@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/support"
 	"github.com/aws/aws-sdk-go-v2/service/support/types"
 
@@ -74,10 +76,17 @@ func (s *Session) SupportCase(ctx context.Context, subject string) (string, erro
 		}
 		before := len(seen)
 		for _, c := range out.Cases {
-			seen[aws.ToString(c.CaseId)] = true
-			if aws.ToString(c.Subject) == subject {
-				found = cmp.Or(found, aws.ToString(c.CaseId))
+			id := aws.ToString(c.CaseId)
+			if id == "" { // it would look like one that is not there
+				return page{}, incomplete("the answer holds a case without an ID")
 			}
+			seen[id] = true
+			if aws.ToString(c.Subject) == subject {
+				found = cmp.Or(found, id)
+			}
+		}
+		if len(seen) > s.limits.cases {
+			return page{}, incomplete("there are more than %d cases", s.limits.cases)
 		}
 		return page{fresh: len(seen) - before, next: out.NextToken}, nil
 	})
@@ -111,7 +120,14 @@ func (s *Session) OpenCase(ctx context.Context, c *sla.Case, service, category, 
 	out, err := s.support.CreateCase(ctx, &support.CreateCaseInput{
 		Subject: &c.Subject, CommunicationBody: &c.Body, ServiceCode: &service, CategoryCode: &category,
 		IssueType: aws.String(sla.IssueType), Language: aws.String(english), AttachmentSetId: &attachments,
-	}, func(o *support.Options) { o.Retryer = aws.NopRetryer{} })
+	}, func(o *support.Options) {
+		o.Retryer = aws.NopRetryer{}
+		// On a connection of its own: AWS may close an idle one just then, and nobody
+		// would know whether the request got there.
+		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
+			o.HTTPClient = c.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
+		}
+	})
 	if err == nil && aws.ToString(out.CaseId) == "" {
 		err = unsure{incomplete("the answer names no case")}
 	} else if err != nil && !refused(err) {

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,6 +42,16 @@ func TestOpenCase(t *testing.T) {
 	if opened.ID != id || opened.Subject != testCase.Subject || opened.Body != "text" || opened.Service != "billing" || opened.Category != "service-credits" ||
 		opened.IssueType != "customer-service" || string(opened.Files["claim.md"]) != "x" {
 		t.Errorf("opened %+v", opened)
+	}
+	// An idle connection may be closed by the other side at that moment.
+	clients := map[string][]string{}
+	for _, c := range srv.Calls() {
+		clients[c.Client] = append(clients[c.Client], c.Name())
+	}
+	for _, names := range clients {
+		if slices.Contains(names, opCreateCase) && len(names) > 1 {
+			t.Errorf("one connection for %v", names)
+		}
 	}
 	srv.Update(func(s *fakeaws.State) { s.Cases[2].Resolved = true })
 	if found, err := s.SupportCase(t.Context(), testCase.Subject); found != id || err != nil {
@@ -108,6 +119,18 @@ func TestSupportCaseIsWholeOrAnError(t *testing.T) {
 		_, err := session(t, srv, quick()).SupportCase(t.Context(), testCase.Subject)
 		wantPart(t, err, Incomplete, want)
 	}
+}
+
+// A case that cannot be named, or cases without end, must not look like none.
+func TestSupportCasesThatAreNone(t *testing.T) {
+	t.Parallel()
+	s := session(t, fakeaws.Start(t, fakeaws.State{Cases: []fakeaws.SupportCase{{ID: "1"}, {Subject: testCase.Subject}}}), quick())
+	_, err := s.SupportCase(t.Context(), testCase.Subject)
+	wantPart(t, err, Incomplete, "the answer holds a case without an ID")
+	s = session(t, fakeaws.Start(t, fakeaws.State{Cases: []fakeaws.SupportCase{{ID: "1"}, {ID: "2"}, {ID: "3"}}}), quick())
+	s.limits.cases = 2
+	_, err = s.SupportCase(t.Context(), testCase.Subject)
+	wantPart(t, err, Incomplete, "there are more than 2 cases")
 }
 
 // AWS Support has one endpoint in each partition.

@@ -16,7 +16,8 @@ import (
 const kmsSource = "kms.amazonaws.com"
 
 // Trails reads the trails that cover the region, those of other regions and of the
-// organisation included, with what they log, sorted by ARN; or there is an [*Error].
+// organisation included, with what they log and whether they do, sorted by ARN; or
+// there is an [*Error]. Of a trail that may not be asked the error is in Unknown.
 func (s *Session) Trails(ctx context.Context) ([]inventory.Trail, error) {
 	// Only so that an error can say whose trails these were.
 	if _, err := s.Caller(ctx); err != nil {
@@ -31,29 +32,47 @@ func (s *Session) Trails(ctx context.Context) ([]inventory.Trail, error) {
 	}
 	trails := make([]inventory.Trail, 0, len(out.TrailList))
 	for _, t := range out.TrailList {
-		arn := aws.ToString(t.TrailARN)
-		selectors, err := s.cloudtrail.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: &arn})
-		if err == nil && selectors.EventSelectors == nil && selectors.AdvancedEventSelectors == nil {
-			err = incomplete("the answer holds no selectors")
-		}
-		if err != nil {
-			return nil, s.fail(opGetEventSelectors, arn, err)
-		}
-		trail := inventory.Trail{ARN: arn}
-		for _, e := range selectors.EventSelectors {
-			trail.Selectors = append(trail.Selectors, inventory.TrailSelector{
-				Management: aws.ToBool(cmp.Or(e.IncludeManagementEvents, aws.Bool(true))), // the default
-				Reads:      e.ReadWriteType != types.ReadWriteTypeWriteOnly,
-				Excluded:   e.ExcludeManagementEventSources,
-			})
-		}
-		for _, e := range selectors.AdvancedEventSelectors {
-			trail.Selectors = append(trail.Selectors, advanced(e))
+		trail := inventory.Trail{ARN: aws.ToString(t.TrailARN)}
+		if err := s.readTrail(ctx, &trail); isDenied(err) {
+			trail.Unknown = err
+		} else if err != nil {
+			return nil, err
 		}
 		trails = append(trails, trail)
 	}
 	slices.SortFunc(trails, func(a, b inventory.Trail) int { return cmp.Compare(a.ARN, b.ARN) })
 	return trails, nil
+}
+
+// readTrail asks by ARN: a name would not do for a trail of another region or of the
+// organization ("GetTrailStatus", CloudTrail API Reference).
+func (s *Session) readTrail(ctx context.Context, trail *inventory.Trail) error {
+	selectors, err := s.cloudtrail.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: &trail.ARN})
+	if err == nil && selectors.EventSelectors == nil && selectors.AdvancedEventSelectors == nil {
+		err = incomplete("the answer holds no selectors")
+	}
+	if err != nil {
+		return s.fail(opGetEventSelectors, trail.ARN, err)
+	}
+	for _, e := range selectors.EventSelectors {
+		trail.Selectors = append(trail.Selectors, inventory.TrailSelector{
+			Management: aws.ToBool(cmp.Or(e.IncludeManagementEvents, aws.Bool(true))), // the default
+			Reads:      e.ReadWriteType != types.ReadWriteTypeWriteOnly,
+			Excluded:   e.ExcludeManagementEventSources,
+		})
+	}
+	for _, e := range selectors.AdvancedEventSelectors {
+		trail.Selectors = append(trail.Selectors, advanced(e))
+	}
+	status, err := s.cloudtrail.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &trail.ARN})
+	if err == nil && status.IsLogging == nil {
+		err = incomplete("the answer does not say whether it logs")
+	}
+	if err != nil {
+		return s.fail(opGetTrailStatus, trail.ARN, err)
+	}
+	trail.Off = !*status.IsLogging
+	return nil
 }
 
 // advanced reads an advanced selector, whose fields must all fit an event

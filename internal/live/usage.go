@@ -45,7 +45,7 @@ func (s *Session) Usage(ctx context.Context, begin, end time.Time) ([]evidence.C
 	for _, op := range keyOperations() {
 		insights := metricQuery{
 			expression: fmt.Sprintf(`SELECT SUM(%s) FROM SCHEMA("%s", KeyArn, Operation) WHERE Operation = '%s'`, evidence.Successes, spec.Namespace, op),
-			name:       func(string) (string, error) { return op, nil }, window: end.Sub(begin),
+			name:       func(string) (string, error) { return op, nil }, window: end.Sub(begin), series: 1, of: op,
 		}
 		if err := s.metric(ctx, insights, begin, end, sums[evidence.Successes]); err != nil {
 			return nil, err
@@ -53,7 +53,7 @@ func (s *Session) Usage(ctx context.Context, begin, end time.Time) ([]evidence.C
 	}
 	search := metricQuery{
 		expression: `SEARCH('{AWS/Usage,Class,Resource,Service,Type} MetricName="CallCount" Service="KMS" Type="API" Class="None"', 'Sum', 300)`,
-		label:      aws.String("${PROP('Dim.Resource')}"), name: callName, window: searchWindow,
+		label:      aws.String("${PROP('Dim.Resource')}"), name: callName, window: searchWindow, series: mostSeries, of: string(evidence.Calls),
 	}
 	if err := s.metric(ctx, search, begin, end, sums[evidence.Calls]); err != nil {
 		return nil, err
@@ -104,6 +104,9 @@ type metricQuery struct {
 	name  func(label string) (string, error)
 	// window is how much is asked for at a time.
 	window time.Duration
+	// series is how many may come, and of what they are, for messages.
+	series int
+	of     string
 }
 
 // metric adds up the datapoints of a query, by time and name.
@@ -114,7 +117,7 @@ func (s *Session) metric(ctx context.Context, q metricQuery, begin, end time.Tim
 			to = end
 		}
 		if err := s.metricWindow(ctx, q, from, to, sums); err != nil {
-			return s.fail(opGetMetricData, "", err)
+			return s.fail(opGetMetricData, q.of, err)
 		}
 	}
 	return nil
@@ -122,7 +125,8 @@ func (s *Session) metric(ctx context.Context, q metricQuery, begin, end time.Tim
 
 func (s *Session) metricWindow(ctx context.Context, q metricQuery, from, to time.Time, sums map[int64]map[string]int64) error {
 	points := map[string]map[int64]bool{}
-	return eachPage(func(token *string) (page, error) {
+	parts := map[string]bool{} // series of which more must come
+	err := eachPage(func(token *string) (page, error) {
 		out, err := s.metrics.GetMetricData(ctx, &cloudwatch.GetMetricDataInput{
 			StartTime: &from, EndTime: &to, NextToken: token, ScanBy: types.ScanByTimestampAscending,
 			MetricDataQueries: []types.MetricDataQuery{{
@@ -137,8 +141,8 @@ func (s *Session) metricWindow(ctx context.Context, q metricQuery, from, to time
 		if out.MetricDataResults == nil {
 			return page{}, incomplete("the answer holds no list of results")
 		}
-		if n := len(out.Messages); n > 0 {
-			return page{}, incomplete("CloudWatch says that the answer is not whole (%s)", aws.ToString(out.Messages[0].Code))
+		if err := said(out.Messages); err != nil {
+			return page{}, err
 		}
 		fresh := 0
 		for _, r := range out.MetricDataResults {
@@ -146,27 +150,45 @@ func (s *Session) metricWindow(ctx context.Context, q metricQuery, from, to time
 			if err != nil {
 				return page{}, err
 			}
-			// On a page with others behind it, a series may be a part.
-			if part := r.StatusCode == types.StatusCodePartialData && aws.ToString(out.NextToken) != ""; r.StatusCode != types.StatusCodeComplete && !part {
+			// A series may be a part, if a page comes that has its rest.
+			part := r.StatusCode == types.StatusCodePartialData
+			if r.StatusCode != types.StatusCodeComplete && !(part && aws.ToString(out.NextToken) != "") {
 				return page{}, incomplete("a series is marked as %s", cmp.Or(string(r.StatusCode), "nothing"))
+			}
+			if delete(parts, aws.ToString(r.Label)); part {
+				parts[aws.ToString(r.Label)] = true
 			}
 			fresh += n
 		}
-		if len(points) >= mostSeries {
-			return page{}, incomplete("there are %d series, and CloudWatch leaves out further ones", len(points))
+		if len(points) > q.series {
+			return page{}, incomplete("there are more than %d series", q.series)
 		}
 		return page{fresh: fresh, next: out.NextToken}, nil
 	})
+	if err == nil && len(parts) > 0 {
+		err = incomplete("the rest of %d series marked as %s never came", len(parts), types.StatusCodePartialData)
+	}
+	return err
 }
 
-// mostSeries is how many a search returns, without a word of the others
+// mostSeries is one less than a search returns, without a word of the others
 // ("SearchExpressionProps", AWS CDK API Reference).
-const mostSeries = 500
+const mostSeries = 499
+
+// said is what CloudWatch remarks on an answer: that it is not whole. Of keys beyond
+// the 10,000 that a Metrics Insights query takes it says nothing ("Metrics Insights
+// quotas", CloudWatch User Guide).
+func said(messages []types.MessageData) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	return incomplete("CloudWatch says that the answer is not whole (%s: %s)", aws.ToString(messages[0].Code), aws.ToString(messages[0].Value))
+}
 
 // addSeries adds one part of a series, and says how many points were new.
 func addSeries(r types.MetricDataResult, from, to time.Time, name func(string) (string, error), points map[string]map[int64]bool, sums map[int64]map[string]int64) (int, error) {
-	if len(r.Messages) > 0 {
-		return 0, incomplete("CloudWatch says that the answer is not whole (%s)", aws.ToString(r.Messages[0].Code))
+	if err := said(r.Messages); err != nil {
+		return 0, err
 	}
 	if len(r.Timestamps) != len(r.Values) {
 		return 0, incomplete("a series has %d times and %d values", len(r.Timestamps), len(r.Values))
@@ -182,7 +204,7 @@ func addSeries(r types.MetricDataResult, from, to time.Time, name func(string) (
 	for i, at := range r.Timestamps {
 		unix, v := at.Unix(), r.Values[i]
 		switch {
-		case unix%usagePeriod != 0 || at.Before(from) || !at.Before(to):
+		case sums[unix] == nil || at.Before(from) || !at.Before(to):
 			return 0, incomplete("a datapoint is at %s, which was not asked for", at.UTC().Format(time.RFC3339))
 		case points[label][unix]:
 			return 0, incomplete("two datapoints are at %s", at.UTC().Format(time.RFC3339))

@@ -92,7 +92,9 @@ func TestUsageIsWholeOrAnError(t *testing.T) {
 		says  string
 	}{
 		fakeaws.Partial:      {Incomplete, "a series is marked as PartialData"},
-		fakeaws.Warned:       {Incomplete, "CloudWatch says that the answer is not whole (MaxMetricsExceeded)"},
+		fakeaws.Warned:       {Incomplete, "get metric data of Decrypt in eu-west-1 as 111122223333: CloudWatch says that the answer is not whole (MaxMetricsExceeded: The maximum number of metrics was exceeded.)"},
+		fakeaws.WarnedSeries: {Incomplete, "CloudWatch says that the answer is not whole (MaxMetricsExceeded: The maximum number of metrics was exceeded.)"},
+		fakeaws.Doubled:      {Incomplete, "get metric data of Decrypt in eu-west-1 as 111122223333: there are more than 1 series"},
 		fakeaws.NoList:       {Incomplete, "the answer holds no list of results"},
 		fakeaws.RepeatItems:  {Incomplete, "two datapoints are at 2026-10-01T00:00:00Z"},
 		fakeaws.AccessDenied: {AccessDenied, "AccessDenied"},
@@ -121,16 +123,27 @@ func TestUsageIsWholeOrAnError(t *testing.T) {
 	}
 }
 
+// A series that is a part on one page must have its rest on another, or an undercount
+// would look whole.
+func TestUsageWithoutTheRestOfASeries(t *testing.T) {
+	t.Parallel()
+	srv := fakeaws.Start(t, used())
+	srv.Fail(fakeaws.Fault{Operation: opGetMetricData, Kind: fakeaws.Partial, Nth: len(keyOperations()) + 1})
+	_, err := usage(t, srv, 1)
+	wantPart(t, err, Incomplete, "get metric data of CallCount in eu-west-1 as 111122223333: the rest of 1 series marked as PartialData never came")
+}
+
 func TestUsageTakesOnlyNumbersAndNames(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*fakeaws.State){
-		"there are 500 series, and CloudWatch leaves out further ones": func(s *fakeaws.State) {
+		"there are more than 499 series": func(s *fakeaws.State) {
 			for i := range 498 {
 				s.Calls = append(s.Calls, fakeaws.Calls{At: october, Resource: fmt.Sprint("Api", i), Count: 1})
 			}
 		},
-		"a datapoint is no number of requests":              func(s *fakeaws.State) { s.Requests[0].Count = 0.5 },
-		"a series of CallCount has a name that is no API's": func(s *fakeaws.State) { s.Calls[0].Resource = "a b" },
+		"a datapoint is at 2026-10-01T00:01:00Z, which was not asked for": func(s *fakeaws.State) { s.Requests[0].At = october.Add(time.Minute) },
+		"a datapoint is no number of requests":                            func(s *fakeaws.State) { s.Requests[0].Count = 0.5 },
+		"a series of CallCount has a name that is no API's":               func(s *fakeaws.State) { s.Calls[0].Resource = "a b" },
 	} {
 		state := used()
 		change(&state)

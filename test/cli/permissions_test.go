@@ -96,6 +96,7 @@ func TestThePolicyIsWhatIsCalled(t *testing.T) {
 				text := `version: 1
 environments: [{account: "111122223333", region: eu-west-1, role: "arn:aws:iam::111122223333:role/reader"}]
 inventory: {source: ` + from + path + `}
+sla: {evidence: true}
 rules: [{name: all, match: every, operations: [Decrypt], actions: {alarm: ["arn:aws:sns:eu-west-1:111122223333:pager"]}}]
 `
 				if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -105,6 +106,7 @@ rules: [{name: all, match: every, operations: [Decrypt], actions: {alarm: ["arn:
 					c.srv = fakeaws.Start(t, fakeaws.State{
 						Keys:    []fakeaws.Key{{ID: "00000000-1111-2222-3333-444444444444"}},
 						Aliases: []fakeaws.Alias{{Name: "alias/a", Target: "00000000-1111-2222-3333-444444444444"}},
+						Trails:  []fakeaws.Trail{{Name: "main"}},
 						Stacks:  []fakeaws.Stack{{Name: "keywatch-alarms-001", Tags: []fakeaws.Tag{{Key: "keywatch:deployment", Value: "keywatch"}}}},
 					})
 					for _, v := range c.srv.Env() {
@@ -129,7 +131,7 @@ rules: [{name: all, match: every, operations: [Decrypt], actions: {alarm: ["arn:
 				}
 				// Without a config, the context says where the keys come from.
 				source, compare, _ := strings.Cut(from, ", compare: ")
-				context := []string{verb, "-c", "keywatch:inventory.source=" + source}
+				context := []string{verb, "-c", "keywatch:sla.evidence=true", "-c", "keywatch:inventory.source=" + source}
 				if compare != "" {
 					context = append(context, "-c", "keywatch:inventory.compare="+compare)
 				}

@@ -2,19 +2,27 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"keywatch/internal/evidence"
+	"keywatch/internal/sla"
+	"keywatch/test/localaws"
 )
 
 // A fault and a Health event come by EventBridge; what is kept of them is what a
-// report reads, and nothing that a claim does not need. The evidence outlives its
-// stack.
+// report reads, and nothing that a claim does not need. A claim is made of it and
+// filed, once. The evidence outlives its stack.
 func TestEvidenceIsKept(t *testing.T) {
 	w := newWorld(t, binary(t, "keywatch", "."))
 	rules, err := os.ReadFile(w.config)
@@ -83,6 +91,9 @@ func TestEvidenceIsKept(t *testing.T) {
 		t.Errorf("missing: %q", report.Missing)
 	}
 
+	w.trailState()
+	w.fileTheClaim(file)
+
 	w.config = off
 	if out, err := w.run(w.app, "plan", "--config", w.config); err != nil || !strings.Contains(out, "stack demo-sla-evidence is of this deployment") || !strings.Contains(out, "but not the log group with the evidence") {
 		t.Errorf("the stack is left, and nobody says so: %v\n%s", err, out)
@@ -94,6 +105,94 @@ func TestEvidenceIsKept(t *testing.T) {
 	}
 	if got := w.evidence(); strings.Join(got, "\n") != strings.Join(kept, "\n") {
 		t.Errorf("without the stack %d events are left", len(got))
+	}
+}
+
+// trailState makes the account's first trail and says what synth and plan make of it:
+// a new one is switched off until somebody starts it.
+func (w *world) trailState() {
+	w.t.Helper()
+	trail := func(operation string, in map[string]any) {
+		w.call("cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101."+operation, in, &struct{}{})
+	}
+	trail("CreateTrail", map[string]any{"Name": "main", "S3BucketName": "cdk-hnb659fds-assets-" + account + "-" + region})
+	trail("PutEventSelectors", map[string]any{"TrailName": "main", "EventSelectors": []any{map[string]any{"ReadWriteType": "All", "IncludeManagementEvents": true}}})
+	const off = "trail/main is switched off; "
+	if out, err := w.run(w.app, "plan", "--config", w.config); err != nil || !strings.Contains(out, off) {
+		w.t.Errorf("the trail is switched off, and nobody says so: %v\n%s", err, out)
+	}
+	trail("StartLogging", map[string]any{"Name": "main"})
+	if out, err := w.run(w.app, "plan", "--config", w.config); err != nil || strings.Contains(out, "trail") {
+		w.t.Errorf("the trail logs: %v\n%s", err, out)
+	}
+}
+
+// fileTheClaim goes from the log group of the evidence to the case: report, claim,
+// verify, file, and no second case. Nothing is missing: the clients' log has the fault
+// too, and the numbers that were kept say how many requests there were.
+func (w *world) fileTheClaim(health string) {
+	w.t.Helper()
+	month := sla.Month{Year: 2026, Month: time.October}
+	kept := evidence.New(account, region, month)
+	var counts []evidence.Count
+	for i := range month.Intervals() {
+		n := evidence.Count{Start: month.IntervalStart(i), Source: evidence.Successes, Requests: map[string]int64{"Decrypt": 9}}
+		counts = append(counts, n, evidence.Count{Start: n.Start, Source: evidence.Calls})
+	}
+	if _, err := kept.Add(counts, month.End()); err != nil {
+		w.t.Fatal(err)
+	}
+	var quiet strings.Builder // a trail that has something of each day
+	for day := range 31 {
+		fmt.Fprintf(&quiet, `{"eventTime":%q,"eventSource":"s3.amazonaws.com","eventName":"ListBuckets","awsRegion":%q,"recipientAccountId":%q,"eventType":"AwsApiCall","requestID":"%08d-63bc-11e4-bc2b-4198b6150d5c"}`+"\n",
+			month.Start().AddDate(0, 0, day).Format(time.RFC3339), region, account, day)
+	}
+	trail, client := filepath.Join(w.dir, "trail.jsonl"), filepath.Join(w.dir, "app.jsonl")
+	for path, data := range map[string]string{
+		trail:  quiet.String(),
+		client: fmt.Sprintf(`{"time":"2026-10-07T10:00:00Z","requestId":"11111111-2222-3333-4444-555555555555","operation":"Decrypt","region":%q,"status":500,"errorCode":"KMSInternalException"}`+"\n", region),
+		filepath.Join(w.dir, "kept", filepath.FromSlash(evidence.Name(account, region, month))): string(kept.Bytes()),
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	run := func(status int, args ...string) string {
+		w.t.Helper()
+		out, err := w.run(w.app, append([]string{"sla"}, args...)...)
+		exit := (*exec.ExitError)(nil)
+		if errors.As(err, &exit) && exit.ExitCode() != status || exit == nil && (err != nil || status != 0) {
+			w.t.Fatalf("sla %s: %v, want status %d\n%s", strings.Join(args, " "), err, status, out)
+		}
+		return out
+	}
+	judged := []string{"--month", month.String(), "--account", account, "--region", region, "--log-group", "/aws/events/demo-sla-evidence",
+		"--cloudtrail", trail, "--requests", client, "--evidence", filepath.Join(w.dir, "kept"), "--health", health, "--charges", "500", "--strict"}
+	// One of ten requests failed in one interval of 8,928: 100 − 10/8928, cut off.
+	if out := run(0, append([]string{"report"}, judged...)...); !strings.Contains(out, "99.9988799 %") || !strings.Contains(out, "$50.00") {
+		w.t.Errorf("the report:\n%s", out)
+	}
+	dir := filepath.Join(w.dir, "claim")
+	hash := regexp.MustCompile(`[0-9a-f]{64}`).FindString(run(0, append([]string{"claim", "-o", dir}, judged...)...))
+	if out := run(0, "verify", dir, "--manifest", hash); !strings.Contains(out, "unchanged") {
+		w.t.Errorf("verify:\n%s", out)
+	}
+	if out := run(0, "file", dir, "--confirm", hash); !strings.Contains(out, "the case was opened as case-") {
+		w.t.Errorf("file:\n%s", out)
+	}
+	if out := run(1, "file", dir, "--confirm", hash); !strings.Contains(out, "nothing was sent again") {
+		w.t.Errorf("a second time:\n%s", out)
+	}
+	calls, err := w.server.Calls(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	opened := slices.DeleteFunc(calls, func(c localaws.Call) bool { return c.Service != "support" || c.Action != "CreateCase" })
+	if len(opened) != 1 {
+		w.t.Errorf("%d cases were opened", len(opened))
 	}
 }
 

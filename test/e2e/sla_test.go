@@ -3,13 +3,17 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"keywatch/internal/live"
+	"keywatch/internal/sla"
 	"keywatch/test/localaws"
 )
 
@@ -91,5 +95,37 @@ func TestAClaimIsFiledOnce(t *testing.T) {
 	}
 	if n := opened(); n != 1 {
 		t.Errorf("%d cases were opened", n)
+	}
+}
+
+// What a bill says is read through the protocol of Cost Explorer as moto speaks it.
+func TestChargesAreRead(t *testing.T) {
+	server, err := localaws.Start(t.Context(), localaws.Options{Root: "../..", Log: filepath.Join(t.TempDir(), "server.log")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	for _, v := range server.Vars() {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	bill := `{"results":[{"ResultsByTime":[{"TimePeriod":{"Start":"2026-09-01","End":"2026-10-01"},"Total":{},"Estimated":true,
+		"Groups":[{"Keys":["eu-west-1"],"Metrics":{"UnblendedCost":{"Amount":"1234.5600000001","Unit":"USD"}}}]}]}]}`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL()+"/moto-api/static/ce/cost-and-usage-results", strings.NewReader(bill))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil || res.StatusCode != http.StatusCreated {
+		t.Fatalf("give moto a bill: %v, %v", res, err)
+	}
+	_ = res.Body.Close()
+	s, err := live.Open(t.Context(), live.Options{Region: region, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Charges(t.Context(), account, sla.Month{Year: 2026, Month: time.September})
+	if err != nil || len(got.ByRegion) != 1 || got.ByRegion["eu-west-1"].FloatString(10) != "1234.5600000001" || !got.Estimated {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -68,10 +68,13 @@ const (
 	NoItems
 	// NoList leaves the list out of the page.
 	NoList
-	// Partial marks each series of metric data as a part, and Warned says that not
-	// all metrics are in it.
+	// Partial marks each series of metric data as a part, Warned says that not all
+	// metrics are in it, WarnedSeries says so of each series, and Doubled answers each
+	// under another name too.
 	Partial
 	Warned
+	WarnedSeries
+	Doubled
 	// Of charges, NoGroups leaves out the groups of the month, NoResults the month,
 	// and OtherMonth answers with another one.
 	NoGroups

@@ -378,6 +378,8 @@ type Call struct {
 	Marker string
 	// Limit is the Limit or MaxRecords of the request.
 	Limit int
+	// Client is where it came from: those of one connection come from the same.
+	Client string
 	// Region and AccessKey are what the request is signed for and with.
 	Region, AccessKey string
 }

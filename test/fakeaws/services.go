@@ -324,28 +324,36 @@ func badNextToken() answer {
 
 func (s *Server) cloudtrail(req *request) answer {
 	arn := func(t Trail) string {
-		return fmt.Sprintf("arn:%s:cloudtrail:%s:%s:trail/%s", s.state.Partition, s.state.Region, s.state.Account, t.Name)
+		return fmt.Sprintf("arn:%s:cloudtrail:%s:%s:trail/%s", s.state.Partition, cmp.Or(t.Home, s.state.Region), cmp.Or(t.Owner, s.state.Account), t.Name)
 	}
-	switch req.Operation {
-	case "DescribeTrails":
+	if req.Operation == "DescribeTrails" {
 		list := []map[string]any{}
 		for _, t := range order(s, s.state.Trails) {
 			list = append(list, map[string]any{"Name": t.Name, "TrailARN": arn(t)})
 		}
 		return answer{json: map[string]any{"trailList": list}}
-	case "GetEventSelectors":
-		for _, t := range s.state.Trails {
-			switch {
-			case arn(t) != req.trail:
-			case t.Advanced != nil:
-				return answer{json: map[string]any{"TrailARN": arn(t), "AdvancedEventSelectors": t.Advanced}}
-			case t.Selectors != nil:
-				return answer{json: map[string]any{"TrailARN": arn(t), "EventSelectors": t.Selectors}}
-			default:
-				return answer{json: map[string]any{"TrailARN": arn(t), "EventSelectors": []map[string]any{{"ReadWriteType": "All", "IncludeManagementEvents": true}}}}
-			}
-		}
+	}
+	// By ARN: this server knows no trail by its name alone, as AWS knows none of
+	// another region or account.
+	i := slices.IndexFunc(s.state.Trails, func(t Trail) bool { return arn(t) == req.trail })
+	if i < 0 {
 		return failure(http.StatusBadRequest, "TrailNotFoundException", "Unknown trail: "+req.trail)
+	}
+	t := s.state.Trails[i]
+	switch req.Operation {
+	case "GetTrailStatus":
+		return answer{json: map[string]any{"IsLogging": !t.Off}}
+	case "GetEventSelectors":
+		out := map[string]any{"TrailARN": req.trail}
+		switch {
+		case t.Advanced != nil:
+			out["AdvancedEventSelectors"] = t.Advanced
+		case t.Selectors != nil:
+			out["EventSelectors"] = t.Selectors
+		default:
+			out["EventSelectors"] = []map[string]any{{"ReadWriteType": "All", "IncludeManagementEvents": true}}
+		}
+		return answer{json: out}
 	}
 	return unknownOperation(req)
 }

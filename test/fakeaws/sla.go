@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -124,16 +125,25 @@ func (s *Server) getMetricData(req *request, f Fault) answer {
 	if !ok {
 		return badNextToken()
 	}
-	return metricData(b, f)
+	// The last series of a page may go on in the next one.
+	cut := ""
+	if n := len(b.items); b.marker != "" && n > 0 {
+		last := b.items[n-1]
+		if slices.ContainsFunc(points, func(p point) bool { return p.label == last.label && p.at.After(last.at) }) {
+			cut = last.label
+		}
+	}
+	return metricData(b, cut, f)
 }
 
-func metricData(b batch[point], f Fault) answer {
+func metricData(b batch[point], cut string, f Fault) answer {
 	out := cbor.Map{}
 	if b.marker != "" {
 		out["NextToken"] = cbor.String(b.marker)
 	}
+	messages := cbor.List{cbor.Map{"Code": cbor.String("MaxMetricsExceeded"), "Value": cbor.String("The maximum number of metrics was exceeded.")}}
 	if f.Kind == Warned {
-		out["Messages"] = cbor.List{cbor.Map{"Code": cbor.String("MaxMetricsExceeded"), "Value": cbor.String("The maximum number of metrics was exceeded.")}}
+		out["Messages"] = messages
 	}
 	if b.noList {
 		return answer{cbor: out}
@@ -146,12 +156,21 @@ func metricData(b batch[point], f Fault) answer {
 			values = append(values, cbor.Float64(b.items[i].value))
 		}
 		status := "Complete"
-		if b.marker != "" || f.Kind == Partial {
+		if label == cut || f.Kind == Partial {
 			status = "PartialData"
 		}
-		results = append(results, cbor.Map{
+		series := cbor.Map{
 			"Id": cbor.String("requests"), "Label": cbor.String(label), "StatusCode": cbor.String(status), "Timestamps": times, "Values": values,
-		})
+		}
+		results = append(results, series)
+		switch f.Kind {
+		case WarnedSeries:
+			series["Messages"] = messages
+		case Doubled:
+			twin := maps.Clone(series)
+			twin["Label"] = cbor.String(label + "-2")
+			results = append(results, twin)
+		}
 	}
 	out["MetricDataResults"] = results
 	return answer{cbor: out}

@@ -41,6 +41,9 @@ type Trail struct {
 	// Selectors and Advanced are what GetEventSelectors answers, as JSON spells it;
 	// without either it is the selector that a new trail has.
 	Selectors, Advanced []map[string]any
+	Off                 bool // its logging
+	// Home is its region, and Owner its account; by default those of the state.
+	Home, Owner string
 }
 
 // Key is one KMS key. What is left empty is that of an ordinary customer key.

@@ -36,7 +36,7 @@ type request struct {
 	prefix     string // of ListDashboards
 	body       []byte // of awsJSON
 	input      cbor.Map
-	trail      string // of GetEventSelectors
+	trail      string // of GetEventSelectors and GetTrailStatus
 }
 
 // maxRequest is more than any request of the readers under test.
@@ -51,7 +51,7 @@ func parse(r *http.Request) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &request{Call: &Call{}, headers: r.Header}
+	req := &request{Call: &Call{Client: r.RemoteAddr}, headers: r.Header}
 	if m := credentialScope.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
 		req.AccessKey, req.Region, req.Service = m[1], m[2], m[3]
 		switch req.Service { // signed so, named otherwise by IAM
@@ -81,7 +81,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	_, req.Operation, _ = strings.Cut(target, ".")
 	var in struct {
 		KeyId, Marker, NextToken, PaginationToken, NextPageToken string
-		TrailName                                                string
+		TrailName, Name                                          string
 		Limit, ResourcesPerPage                                  int
 		ResourceTypeFilters                                      []string
 		TagFilters                                               []tagFilter
@@ -89,7 +89,7 @@ func (req *request) parseJSON(target string, body []byte) error {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return fmt.Errorf("%s: %w", target, err)
 	}
-	req.Key, req.trail = in.KeyId, in.TrailName
+	req.Key, req.trail = in.KeyId, in.TrailName+in.Name
 	if _, id, ok := strings.Cut(in.KeyId, ":key/"); ok {
 		req.Key = id
 	}
