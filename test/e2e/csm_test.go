@@ -225,9 +225,7 @@ func TestTheMonitoringOfBotocore(t *testing.T) {
 				NotCounted       map[string]int
 				Malformed        struct{ Count int }
 			}
-			if err := json.Unmarshal(out.Bytes(), &report); err != nil {
-				t.Fatal(err)
-			}
+			onlyReport(t, out.String(), &report)
 			requests, rejections = requests+report.Requests, rejections+report.RejectedByCaller
 			if report.Malformed.Count > 0 {
 				t.Errorf("%s: %d malformed", name, report.Malformed.Count)

@@ -72,9 +72,7 @@ func TestEvidenceIsKept(t *testing.T) {
 		Malformed    struct{ Count int }
 		Figure       struct{ Faults int } `json:"withoutContestable"`
 	}
-	if err := json.Unmarshal([]byte(out), &report); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	onlyReport(t, out, &report)
 	key := fmt.Sprintf("arn:aws:kms:%s:%s:key/1234abcd-12ab-34cd-56ef-1234567890ab", region, account)
 	if len(report.FailedRequests) != 1 || report.Figure.Faults != 1 || report.Malformed.Count != 0 {
 		t.Fatalf("%s", out)

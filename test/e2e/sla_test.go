@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -127,5 +128,17 @@ func TestChargesAreRead(t *testing.T) {
 	got, err := s.Charges(t.Context(), account, sla.Month{Year: 2026, Month: time.September})
 	if err != nil || len(got.ByRegion) != 1 || got.ByRegion["eu-west-1"].FloatString(10) != "1234.5600000001" || !got.Estimated {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// onlyReport reads the one that `sla report --format json` has printed.
+func onlyReport(t *testing.T, out string, report any) {
+	t.Helper()
+	var all struct{ Reports []json.RawMessage }
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all.Reports) != 1 {
+		t.Fatalf("%v, %d reports\n%s", err, len(all.Reports), out)
+	}
+	if err := json.Unmarshal(all.Reports[0], report); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
