@@ -24,6 +24,9 @@ const (
 	maxRecord  = 4 << 20
 	// mostMalformed are shown by their place; the others are counted.
 	mostMalformed = 5
+	// mostBroken objects of one line are passed over: each may be looked through to the
+	// end of the line, and a line that was made for it would take hours.
+	mostBroken = 1000
 )
 
 // folder is the account and region in the layout of a trail's bucket ("CloudTrail
@@ -404,7 +407,7 @@ func (r *Reader) line(f *sla.File, s *stream, take taker, lines bool) error {
 			return nil
 		}
 	}
-	begin := i
+	begin, brokenHere := i, 0
 	for i < len(b) {
 		next, form, wrong := take(b, i, f)
 		switch {
@@ -420,6 +423,11 @@ func (r *Reader) line(f *sla.File, s *stream, take taker, lines bool) error {
 		case form != nil:
 			r.broken(errSyntax, where)
 			if next = bytes.Index(b[i:], backToBack); form == errShort || next < 0 {
+				s.start += len(b)
+				return nil
+			}
+			if brokenHere++; brokenHere == mostBroken {
+				damage(f, s.offset()+int64(i), errBroken)
 				s.start += len(b)
 				return nil
 			}

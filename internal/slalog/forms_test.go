@@ -309,3 +309,18 @@ func TestObjectsBackToBack(t *testing.T) {
 		t.Errorf("cut off: %d requests of %d; %+v", total(got).Requests, n-1, got.Files[0])
 	}
 }
+
+// A line of broken objects is not looked through for each of them: it ends the file,
+// and the report says so.
+func TestBrokenObjectsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	good := kms("2026-10-01T00:00:00Z", uuid(1), "")
+	got := readAll(t, reader(t), trail(good+"\n"+strings.Repeat(`{"a":1 2}`, mostBroken+5)+"\n"+good))
+	if f := got.Files[0]; got.Malformed.Count != mostBroken || !strings.Contains(f.Damage, "more than a thousand broken objects in one line, at byte ") {
+		t.Errorf("%d malformed, %s", got.Malformed.Count, f.Damage)
+	}
+	few := strings.Repeat(`{"a":1 2}`, mostBroken-5)
+	if got := readAll(t, reader(t), trail(few+good+"\n"+few)); got.Files[0].Damage != "" || total(got).Requests != 1 {
+		t.Errorf("%+v, %d requests", got.Files, total(got).Requests)
+	}
+}
