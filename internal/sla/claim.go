@@ -390,6 +390,11 @@ func (r *Report) markdown() []byte {
 	}
 	p("All %d intervals are in intervals.csv. requests.csv has %s with request IDs%s.", r.Intervals, count(len(r.Failed), "failed request"), more(r.MoreFailed))
 
+	if len(r.Codes) > 0 {
+		chapter("Errors by code, of all requests of the month")
+		r.codes(&b, tableIndent, len(r.Codes))
+	}
+
 	chapter("AWS Health")
 	switch {
 	case r.in.Health == nil:

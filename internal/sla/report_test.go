@@ -167,6 +167,7 @@ func outage(t *testing.T) *Report {
 	for i := range in.Intervals {
 		in.Intervals[i] = Interval{Requests: 12345678, Faults: 1234567, Contestable: 123456}
 	}
+	in.Codes = []CodeCount{{"XksProxyVpcEndpointServiceInvalidConfigurationException", Rejected.Name(), 12345678}, {StatusCode(504), Unjudged.Name(), 3}}
 	in.Keys = append(in.Keys, "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab")
 	in.Kept = idleKept(len(in.Intervals))
 	in.Kept[0].Successes = 12345678

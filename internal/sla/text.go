@@ -82,7 +82,10 @@ func (r *Report) text(w io.Writer) {
 		fmt.Fprintf(w, "\n%s below 100 %%:\n", count(len(r.Below), "interval"))
 		r.intervals(w, "  ", mostLines)
 	}
-	r.codes(w)
+	if len(r.Codes) > 0 {
+		fmt.Fprintln(w, "\nErrors by code:")
+		r.codes(w, "  ", mostLines)
+	}
 	if len(r.Keys) > 0 {
 		fmt.Fprintf(w, "\n%s affected:\n", count(len(r.Keys), "key"))
 		list(w, r.Keys)
@@ -117,16 +120,13 @@ func (r *Report) figures(w io.Writer, indent string) {
 	}
 }
 
-// codes writes the errors by code.
-func (r *Report) codes(w io.Writer) {
-	if len(r.Codes) == 0 {
-		return
-	}
-	const row = "  %10v  %-11s  %s\n"
-	fmt.Fprintf(w, "\nErrors by code:\n"+row, "requests", "count as", "code")
+// codes writes the errors by code, behind an indent, and no more than so many.
+func (r *Report) codes(w io.Writer, indent string, most int) {
+	row := indent + "%8v %-11s %s\n"
+	fmt.Fprintf(w, row, "requests", "count as", "code")
 	for i, c := range r.Codes {
-		if i == mostLines {
-			fmt.Fprintf(w, "  ... and %d more\n", len(r.Codes)-i)
+		if i == most {
+			fmt.Fprintf(w, "%s... and %d more\n", indent, len(r.Codes)-i)
 			return
 		}
 		fmt.Fprintf(w, row, c.Requests, c.CountsAs, c.Code)
