@@ -239,6 +239,24 @@ func TestTheRecordComesBeforeTheCase(t *testing.T) {
 	}
 }
 
+// An answer that was lost is no unknown outcome if the case is there: it is recorded
+// under its ID, and nothing is sent again.
+func TestALostAnswerIsLookedUp(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	dir, hash := madeClaim(t, d)
+	b.open = func() (string, error) {
+		b.cases = "case-9"
+		return "", fmt.Errorf("cut off: %w", sla.ErrUnsure)
+	}
+	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitOK || !strings.Contains(d.stderr.String(), "the case was opened as case-9") {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	if filed, err := d.readFiling(dir, hash); err != nil || filed == nil || filed.Case != "case-9" || b.opened != 1 {
+		t.Errorf("%+v, %v, opened %d times", filed, err, b.opened)
+	}
+}
+
 // A reading that breaks off is an error and leaves the file as it was; so does a
 // file that was changed.
 func TestCollectWritesWholeReadingsOnly(t *testing.T) {

@@ -245,6 +245,14 @@ func (w *World) send(ctx context.Context, s Witness, f sending, c *sla.Case, has
 	}
 	id, err := s.OpenCase(ctx, c, service, category, set)
 	if errors.Is(err, sla.ErrUnsure) {
+		// There was none with this subject a moment ago. If there is none now either, it
+		// may still be on its way.
+		if found, failed := s.SupportCase(ctx, c.Subject); failed == nil && found != "" {
+			w.note("notice", "the answer was lost (%v), and the case is there", err)
+			id, err = found, nil
+		}
+	}
+	if errors.Is(err, sla.ErrUnsure) {
 		return environment(advised{
 			fmt.Errorf("the case may have been opened; look before you repeat: %w", err),
 			fmt.Sprintf("look in the AWS Support Center for a case %q; only if there is none, remove %s and repeat", c.Subject, path),
