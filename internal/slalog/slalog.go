@@ -9,8 +9,9 @@
 //
 // Start reading at [Reader.CloudTrail]; forms.go knows the forms that are not read,
 // file.go finds the records, event.go, client.go and csm.go take one apart, scan.go
-// is the scanner beneath, tally.go counts each request once. It decides nothing
-// about the agreement: what an error code counts as comes from package sla.
+// is the scanner beneath, tally.go keeps each request once, count.go adds up, shown.go
+// is what of a log may be seen. It decides nothing about the agreement: what an error
+// code counts as comes from package sla.
 package slalog
 
 import (
@@ -132,7 +133,7 @@ type Options struct {
 // counts to a tally.
 type Reader struct {
 	Options
-	tally *Tally
+	tally *tally
 
 	files     []sla.File
 	skipped   map[string]int64

@@ -11,9 +11,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"keywatch/internal/sla"
@@ -45,7 +43,7 @@ type entry struct {
 	interval int16
 	place    uint16
 	class    sla.Class
-	code     uint8 // of Tally.codes
+	code     uint8 // of tally.codes
 	origins  uint8 // a bit for each
 	differ   bool  // two records told it differently
 }
@@ -54,7 +52,7 @@ type entry struct {
 func (e *entry) first() int { return bits.TrailingZeros8(e.origins) }
 
 // merge makes one of two records of a request. The order does not matter.
-func (t *Tally) merge(e *entry, o entry) {
+func (t *tally) merge(e *entry, o entry) {
 	e.differ = e.differ || o.differ || e.class.Failed() != o.class.Failed()
 	if o.class > e.class || o.class == e.class && t.codes.more(o.code, e.code) {
 		e.class, e.code = o.class, o.code
@@ -65,87 +63,9 @@ func (t *Tally) merge(e *entry, o entry) {
 	e.origins |= o.origins
 }
 
-// codes are the error codes that the logs hold, by number; 0 is none.
-type codes struct {
-	names []string
-	index map[string]uint8
-	// known are those of the terms, which have a number from the start.
-	known int
-	// over says that there were more than have a number.
-	over bool
-}
-
-// otherCode stands for all codes that the terms do not know, if there are too many.
-const (
-	otherCode = "other"
-	mostCodes = 255
-)
-
-func newCodes(known []string) *codes {
-	c := &codes{names: append([]string{""}, known...), index: map[string]uint8{}}
-	for i, name := range c.names {
-		c.index[name] = uint8(i)
-	}
-	c.known = len(c.names)
-	return c
-}
-
-func (c *codes) of(r *record) uint8 {
-	if len(r.code) == 0 && r.status > 0 {
-		return c.number(sla.StatusCode(r.status))
-	}
-	if i, known := c.index[string(r.code)]; known {
-		return i
-	}
-	return c.number(shown(r.code))
-}
-
-func (c *codes) number(name string) uint8 {
-	i, known := c.index[name]
-	switch {
-	case known:
-	case len(c.names) == mostCodes:
-		c.over = true
-		return mostCodes
-	default:
-		i = uint8(len(c.names))
-		c.names = append(c.names, name)
-		c.index[name] = i
-	}
-	return i
-}
-
-// name of a number. With too many codes those that the terms do not know are one:
-// which of them came first must not matter.
-func (c *codes) name(i uint8) string {
-	if int(i) >= len(c.names) || c.over && int(i) >= c.known {
-		return otherCode
-	}
-	return c.names[i]
-}
-
-// more orders codes, so that of two the same is taken in whatever order they come:
-// a code says more than a status.
-func (c *codes) more(a, b uint8) bool {
-	if a == b {
-		return false
-	}
-	status := func(name string) int {
-		switch {
-		case name == "":
-			return 0
-		case strings.HasPrefix(name, "HTTP-"):
-			return 1
-		}
-		return 2
-	}
-	x, y := c.name(a), c.name(b)
-	return cmp.Or(cmp.Compare(status(x), status(y)), cmp.Compare(x, y)) > 0
-}
-
-// Tally counts each request once. Beyond so many it keeps them in files of a
+// tally counts each request once. Beyond so many it keeps them in files of a
 // directory, parted by request ID, so that memory stays what it is.
-type Tally struct {
+type tally struct {
 	month sla.Month
 	dir   string
 	max   int
@@ -187,11 +107,11 @@ type failed struct {
 
 // newTally counts the requests of a month; dir is an empty directory for what
 // does not fit into memory.
-func newTally(m sla.Month, dir string, known *sla.Classes) *Tally {
-	return &Tally{month: m, dir: dir, max: mostEntries, codes: newCodes(known.Codes()), failed: map[spot][]failed{}, keys: map[uint16]*keys{}}
+func newTally(m sla.Month, dir string, known *sla.Classes) *tally {
+	return &tally{month: m, dir: dir, max: mostEntries, codes: newCodes(known.Codes()), failed: map[spot][]failed{}, keys: map[uint16]*keys{}}
 }
 
-func (t *Tally) add(r *record) error {
+func (t *tally) add(r *record) error {
 	interval := t.month.Interval(r.unix)
 	e := entry{id: r.id, interval: int16(interval), place: r.place, class: r.class, origins: 1 << r.origin}
 	if r.class != sla.Served {
@@ -203,7 +123,7 @@ func (t *Tally) add(r *record) error {
 	return t.put(e)
 }
 
-func (t *Tally) put(e entry) error {
+func (t *tally) put(e entry) error {
 	if t.buf == nil {
 		t.buf = make([]entry, 0, min(t.max, 4096))
 	}
@@ -220,7 +140,7 @@ func (t *Tally) put(e entry) error {
 }
 
 // compact sorts and makes one of the records of a request.
-func (t *Tally) compact() {
+func (t *tally) compact() {
 	slices.SortFunc(t.buf, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.id.hi, b.id.hi), cmp.Compare(a.id.lo, b.id.lo), cmp.Compare(a.place, b.place))
 	})
@@ -237,7 +157,7 @@ func (t *Tally) compact() {
 
 // partOf divides by the ID, mixed since some IDs begin alike; each level by
 // other bits.
-func (t *Tally) partOf(id requestID) int {
+func (t *tally) partOf(id requestID) int {
 	h := id.hi*0x9E3779B97F4A7C15 ^ id.lo*0xC2B2AE3D27D4EB4F
 	h ^= h >> 29
 	h *= 0xBF58476D1CE4E5B9
@@ -246,7 +166,7 @@ func (t *Tally) partOf(id requestID) int {
 }
 
 // spill writes everything in memory into the parts.
-func (t *Tally) spill() error {
+func (t *tally) spill() error {
 	if t.files == nil {
 		t.files = make([]*part, parts)
 	}
@@ -290,7 +210,7 @@ func decode(b *[entrySize]byte) entry {
 }
 
 // each hands over every request once. It ends the tally and removes its files.
-func (t *Tally) each(f func(entry)) error {
+func (t *tally) each(f func(entry)) error {
 	t.compact()
 	if t.files == nil {
 		for _, e := range t.buf {
@@ -301,7 +221,7 @@ func (t *Tally) each(f func(entry)) error {
 	if err := t.spill(); err != nil {
 		return err
 	}
-	sub := Tally{dir: t.dir, max: t.max, level: t.level + 1, buf: t.buf, codes: t.codes}
+	sub := tally{dir: t.dir, max: t.max, level: t.level + 1, buf: t.buf, codes: t.codes}
 	for _, p := range t.files {
 		if p == nil {
 			continue
@@ -349,7 +269,7 @@ func (p *part) each(f func(entry) error) error {
 }
 
 // keepFailed keeps what a claim shows of a failed request.
-func (t *Tally) keepFailed(interval int64, r *record) {
+func (t *tally) keepFailed(interval int64, r *record) {
 	if interval >= 0 && interval < int64(t.month.Intervals()) {
 		t.keepKey(r.place, r.key)
 		t.keepKey(r.place, r.second)
@@ -372,7 +292,7 @@ func (t *Tally) keepFailed(interval int64, r *record) {
 	t.failed[at] = kept[:min(len(kept), mostListed)]
 }
 
-func (t *Tally) keepKey(place uint16, key []byte) {
+func (t *tally) keepKey(place uint16, key []byte) {
 	if !keyForm.Match(key) {
 		return
 	}
@@ -415,43 +335,8 @@ func betterWord(a, b failed) failed {
 	return b
 }
 
-// shown is a name or ID from a log, if it has the form of one and a spreadsheet
-// does not take it for a formula.
-func shown(s []byte) string {
-	if len(s) > maxShown || !plain(s) || len(s) > 0 && strings.IndexByte("=+-@", s[0]) >= 0 {
-		return sla.Hidden
-	}
-	return string(s)
-}
-
-// What KMS writes: anything else in its place may be a secret.
-var (
-	operationForm = regexp.MustCompile(`^[A-Z][A-Za-z]{2,63}$`)
-	keyForm       = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
-)
-
-// shownID is a request ID if it is a UUID.
-func shownID(s []byte) string {
-	if _, ok := uuidOf(s); !ok {
-		return sla.Hidden
-	}
-	return string(s)
-}
-
-func shownOperation(s []byte) string { return inForm(operationForm, s) }
-
-func shownKey(s []byte) string { return inForm(keyForm, s) }
-
-// inForm is a value that a log may lack.
-func inForm(form *regexp.Regexp, s []byte) string {
-	if len(s) > 0 && !form.Match(s) {
-		return sla.Hidden
-	}
-	return string(s)
-}
-
 // finish counts, into the input of each place.
-func (t *Tally) finish(in []sla.Input) error {
+func (t *tally) finish(in []sla.Input) error {
 	type request struct {
 		place uint16
 		id    requestID
@@ -523,81 +408,4 @@ func (t *Tally) finish(in []sla.Input) error {
 		}
 	}
 	return nil
-}
-
-// count is what is added up of a place.
-type count struct {
-	requests, faults [origins]int64
-	failed           int64
-	codes            map[codeClass]int64
-	// known says of each interval that its requests are a count of all, clients
-	// that a client's log holds any, and served of each hour, from a day before the
-	// month to a day after it, that a client's log holds one that was served.
-	known, clients, served []bool
-}
-
-type codeClass struct {
-	code  uint8
-	class sla.Class
-}
-
-// hour is that of an interval in count.served.
-func hour(interval int) int { return (interval*sla.IntervalSeconds + slack) / 3600 }
-
-func newCount(intervals int) *count {
-	return &count{
-		codes: map[codeClass]int64{}, known: make([]bool, intervals), clients: make([]bool, intervals),
-		served: make([]bool, hour(intervals)+slack/3600+1),
-	}
-}
-
-func (n *count) count(e entry) {
-	for o := range origins {
-		if e.origins&(1<<o) != 0 {
-			n.requests[o]++
-			if e.class.Failed() {
-				n.faults[o]++
-			}
-		}
-	}
-	if e.class != sla.Served {
-		n.codes[codeClass{e.code, e.class}]++
-	}
-}
-
-// around is how far, in hours, a served request of a client's log vouches for it:
-// who logs what was served and what was not has a whole log of an outage too.
-const around = 12
-
-func (n *count) finish(in *sla.Input, names *codes) {
-	for i := range in.Intervals {
-		iv := &in.Intervals[i]
-		iv.FaultsOnly = !n.known[i]
-		if iv.FaultsOnly && n.clients[i] {
-			at := hour(i)
-			iv.AllFailed = slices.Contains(n.served[max(0, at-around):min(len(n.served), at+around+1)], true)
-			iv.FaultsOnly = !iv.AllFailed
-		}
-	}
-	slices.SortFunc(in.Failed, func(a, b sla.Request) int {
-		// Hidden IDs are alike, so the rest decides.
-		return cmp.Or(cmp.Compare(a.Interval, b.Interval), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Class, b.Class))
-	})
-	in.MoreFailed = n.failed - int64(len(in.Failed))
-	for o := range origins {
-		if n.requests[o] > 0 {
-			in.Sources = append(in.Sources, sla.Source{Name: o.Name(), Requests: n.requests[o], Faults: n.faults[o], Unseen: o.Unseen()})
-		}
-	}
-	sums := map[sla.CodeCount]int64{}
-	for c, requests := range n.codes {
-		sums[sla.CodeCount{Code: names.name(c.code), CountsAs: c.class.Name()}] += requests
-	}
-	for c, requests := range sums {
-		c.Requests = requests
-		in.Codes = append(in.Codes, c)
-	}
-	slices.SortFunc(in.Codes, func(a, b sla.CodeCount) int {
-		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Code, b.Code), cmp.Compare(a.CountsAs, b.CountsAs))
-	})
 }
