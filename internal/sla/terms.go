@@ -268,7 +268,13 @@ func (t Terms) Classes() *Classes {
 	return c
 }
 
-func short(code string) string { return strings.TrimSuffix(code, "Exception") }
+// short is a code without the ending, if there is more to it.
+func short(code string) string {
+	if name := strings.TrimSuffix(code, "Exception"); name != "" {
+		return name
+	}
+	return code
+}
 
 // Codes are the codes of the terms, in both spellings.
 func (c *Classes) Codes() []string {
@@ -280,11 +286,19 @@ func (c *Classes) Codes() []string {
 	return out
 }
 
-// CountAs takes the word of a person for a code that the terms do not know: as
-// fault, contestable or rejected.
+// CountAs takes the word of a person for a code, or the status of requests without
+// one ([StatusCode]), that the terms do not judge: as fault, contestable or rejected.
 func (c *Classes) CountAs(code, class string) error {
-	if known, ok := c.codes[short(code)]; ok {
-		return fmt.Errorf("%s is a code of the terms, and counts as %s", code, known.Name())
+	status := 0
+	if n, err := fmt.Sscanf(code, statusCode, &status); n == 1 && err == nil && StatusCode(status) == code {
+		if is := c.judge("", status); is != Unjudged {
+			return fmt.Errorf("%s is judged by the terms, and counts as %s", code, is.Name())
+		}
+	} else if is, known := c.codes[short(code)]; known {
+		return fmt.Errorf("%s is a code of the terms, and counts as %s", code, is.Name())
+	}
+	if _, twice := c.said[short(code)]; twice {
+		return fmt.Errorf("what %s counts as is said twice", code)
 	}
 	for _, as := range []Class{Faulted, Contestable, Rejected} {
 		if as.Name() == class {
@@ -302,20 +316,15 @@ func (c *Classes) CountAs(code, class string) error {
 // HTTP status, which is 0 if the log has none. customKeyStore says that the key
 // lives in one.
 func (c *Classes) Of(code string, status int, customKeyStore bool) Class {
-	class, known := c.codes[short(code)]
-	if !known {
-		class, known = c.said[c.name(code, status)]
-	}
-	switch {
-	case c.Contradictory(code, status):
-		return Contestable
-	case known:
-	case status == 500 || status == 503:
-		class = Faulted
-	case status >= 400 && status < 500:
-		class = Rejected
-	case code != "" || status >= 300:
-		class = Unjudged
+	class := c.judge(code, status)
+	if class == Unjudged {
+		name := short(code)
+		if code == "" {
+			name = StatusCode(status)
+		}
+		if said, ok := c.said[name]; ok {
+			class = said
+		}
 	}
 	if class == Faulted && customKeyStore {
 		return Contestable
@@ -323,16 +332,28 @@ func (c *Classes) Of(code string, status int, customKeyStore bool) Class {
 	return class
 }
 
-// name is the code under which a request is found, or its status if it has none.
-func (c *Classes) name(code string, status int) string {
-	if code == "" && status > 0 {
-		return StatusCode(status)
+// judge asks the terms alone.
+func (c *Classes) judge(code string, status int) Class {
+	class, known := c.codes[short(code)]
+	switch {
+	case c.Contradictory(code, status):
+		return Contestable
+	case known:
+		return class
+	case status == 500 || status == 503:
+		return Faulted
+	case status >= 400 && status < 500:
+		return Rejected
+	case code != "" || status >= 300:
+		return Unjudged
 	}
-	return short(code)
+	return Served
 }
 
 // StatusCode stands for the code of a request that has but a status.
-func StatusCode(status int) string { return fmt.Sprintf("HTTP-%d", status) }
+func StatusCode(status int) string { return fmt.Sprintf(statusCode, status) }
+
+const statusCode = "HTTP-%d"
 
 // Contradictory says that the status is not one of the code: below 500 of a fault, or
 // from 500 on of a client error. A code that the terms do not know, such as the

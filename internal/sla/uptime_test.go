@@ -262,6 +262,46 @@ func TestWhatCodesCountAs(t *testing.T) {
 	}
 }
 
+// The word of a person counts only where the terms say nothing: it makes no served
+// request a failed one, and overrules no code and no status of the terms.
+func TestWhatAPersonSaysOfCodes(t *testing.T) {
+	t.Parallel()
+	terms, err := TermsOf(month(t, "2026-10"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := terms.Classes()
+	for _, said := range []string{"Exception", "NewException", "HTTP-504"} {
+		if err := classes.CountAs(said, "fault"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		code   string
+		status int
+		want   Class
+	}{
+		{"", 0, Served}, {"", 200, Served}, {"Exception", 502, Faulted}, {"Exception", 400, Rejected},
+		{"New", 0, Faulted}, {"NewException", 502, Faulted}, {"NewException", 400, Rejected}, {"NewException", 200, Faulted},
+		{"", 504, Faulted}, {"", 502, Unjudged}, {"OtherException", 504, Unjudged}, {"AccessDenied", 0, Rejected},
+	} {
+		if got := classes.Of(test.code, test.status, false); got != test.want {
+			t.Errorf("%q, status %d: %s, want %s", test.code, test.status, got.Name(), test.want.Name())
+		}
+	}
+	if got := classes.Of("New", 0, true); got != Contestable {
+		t.Errorf("a fault on a key of a custom key store is %s", got.Name())
+	}
+	for said, want := range map[string]string{
+		"HTTP-500": "counts as fault", "HTTP-429": "counts as rejected", "HTTP-200": "counts as served", "Throttling": "counts as rejected",
+		"New": "said twice", "HTTP-504": "said twice",
+	} {
+		if err := classes.CountAs(said, "rejected"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", said, err, want)
+		}
+	}
+}
+
 // Thousands of different denominators are no matter of minutes; the sum is that
 // of the plain order.
 func TestSumOfManyDenominators(t *testing.T) {

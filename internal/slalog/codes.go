@@ -39,7 +39,7 @@ func (c *codes) of(r *record) uint8 {
 	if i, known := c.index[string(r.code)]; known {
 		return i
 	}
-	return c.number(shown(r.code))
+	return c.number(shownCode(r.code))
 }
 
 func (c *codes) number(name string) uint8 {
@@ -67,20 +67,22 @@ func (c *codes) name(i uint8) string {
 }
 
 // more orders codes, so that of two the same is taken in whatever order they come:
-// a code says more than a status.
+// a code of the terms says more than another one, and that more than a status.
 func (c *codes) more(a, b uint8) bool {
-	if a == b {
-		return false
-	}
-	status := func(name string) int {
+	rank := func(i uint8) (int, string) {
 		switch {
-		case name == "":
-			return 0
-		case strings.HasPrefix(name, "HTTP-"):
-			return 1
+		case i == 0:
+			return 0, ""
+		case int(i) < c.known:
+			return 3, c.names[i]
+		case int(i) >= len(c.names):
+			return 2, ""
+		case strings.HasPrefix(c.names[i], "HTTP-"):
+			return 1, c.names[i]
 		}
-		return 2
+		return 2, c.names[i]
 	}
-	x, y := c.name(a), c.name(b)
-	return cmp.Or(cmp.Compare(status(x), status(y)), cmp.Compare(x, y)) > 0
+	x, left := rank(a)
+	y, right := rank(b)
+	return cmp.Or(cmp.Compare(x, y), cmp.Compare(left, right)) > 0
 }

@@ -12,10 +12,13 @@ type count struct {
 	requests, faults [origins]int64
 	failed           int64
 	codes            map[codeClass]int64
-	// known says of each interval that its requests are a count of all, clients
-	// that a client's log holds any, and served of each hour, from a day before the
-	// month to a day after it, that a client's log holds one that was served.
-	known, clients, served []bool
+	// Of each interval: whole, that a source which has all requests has one, CloudTrail's
+	// own files or a rule that lets through what was served; strange, that a rule for
+	// faults has one that no other log has; answered, that a client's log has one that was
+	// served; clients, one that was not.
+	whole, strange, answered, clients []bool
+	// served is as answered, from a day before the month to a day after it.
+	served []bool
 }
 
 type codeClass struct {
@@ -23,13 +26,14 @@ type codeClass struct {
 	class sla.Class
 }
 
-// hour is that of an interval in count.served.
-func hour(interval int) int { return (interval*sla.IntervalSeconds + slack) / 3600 }
+// slackIntervals are those of the slack on each side of the month.
+const slackIntervals = slack / sla.IntervalSeconds
 
 func newCount(intervals int) *count {
+	of := func() []bool { return make([]bool, intervals) }
 	return &count{
-		codes: map[codeClass]int64{}, known: make([]bool, intervals), clients: make([]bool, intervals),
-		served: make([]bool, hour(intervals)+slack/3600+1),
+		codes: map[codeClass]int64{}, whole: of(), strange: of(), answered: of(), clients: of(),
+		served: make([]bool, slackIntervals+intervals+slackIntervals),
 	}
 }
 
@@ -47,18 +51,23 @@ func (n *count) count(e entry) {
 	}
 }
 
-// around is how far, in hours, a served request of a client's log vouches for it:
+// around is how far, in intervals, a served request of a client's log vouches for it:
 // who logs what was served and what was not has a whole log of an outage too.
-const around = 12
+const around = 12 * 3600 / sla.IntervalSeconds
 
 func (n *count) finish(in *sla.Input, names *codes) {
 	for i := range in.Intervals {
 		iv := &in.Intervals[i]
-		iv.FaultsOnly = !n.known[i]
-		if iv.FaultsOnly && n.clients[i] {
-			at := hour(i)
+		switch at := i + slackIntervals; {
+		case n.whole[i]:
+		case n.strange[i]: // a client's log is not whole, and a rule's is not either
+			iv.FaultsOnly = true
+		case n.answered[i]:
+		case n.clients[i]:
 			iv.AllFailed = slices.Contains(n.served[max(0, at-around):min(len(n.served), at+around+1)], true)
 			iv.FaultsOnly = !iv.AllFailed
+		default:
+			iv.FaultsOnly = true // nothing at all
 		}
 	}
 	slices.SortFunc(in.Failed, func(a, b sla.Request) int {

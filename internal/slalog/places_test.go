@@ -130,7 +130,7 @@ func TestMoreCodesThanNumbers(t *testing.T) {
 	t.Parallel()
 	var records []string
 	for i := range 400 {
-		code := fmt.Sprintf("New%dException", i)
+		code := fmt.Sprintf("New%c%cException", 'a'+i/26, 'a'+i%26)
 		if i%100 == 99 {
 			code = "ThrottlingException"
 		}
@@ -142,6 +142,26 @@ func TestMoreCodesThanNumbers(t *testing.T) {
 			t.Errorf("%+v", got.Codes)
 		}
 		rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	}
+}
+
+// Of two words for one request the same is told in whatever order they come, also when
+// there are more codes than numbers.
+func TestTwoCodesOfOneRequest(t *testing.T) {
+	t.Parallel()
+	var records []string
+	for i := range 300 {
+		records = append(records, kms("2026-10-01T00:00:00Z", uuid(i), fmt.Sprintf("New%c%cException", 'a'+i/26, 'a'+i%26)))
+	}
+	two := []string{kms("2026-10-01T00:00:00Z", uuid(999), "ThrottlingException"), kms("2026-10-01T00:00:00Z", uuid(999), "AaException")}
+	want := readAll(t, reader(t), trail(file(append(slices.Clone(two), records...)...))).Codes
+	slices.Reverse(two)
+	for _, all := range [][]string{append(slices.Clone(two), records...), append(slices.Clone(records), two...)} {
+		r := reader(t)
+		r.tally.max = 8
+		if got := readAll(t, r, trail(file(all...))).Codes; !slices.Equal(got, want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
 	}
 }
 
@@ -159,8 +179,10 @@ func TestATotalOutageInAWholeLog(t *testing.T) {
 		more  input
 		whole bool
 	}{
-		"served before":            {client(line("2026-10-07T00:05:00Z", 3, 200)), true},
-		"served after":             {client(line("2026-10-08T00:55:00Z", 3, 200)), true},
+		"served before":            {client(line("2026-10-07T00:00:00Z", 3, 200)), true},
+		"served after":             {client(line("2026-10-08T00:04:59Z", 3, 200)), true},
+		"served a little too late": {client(line("2026-10-08T00:05:00Z", 3, 200)), false},
+		"served a little too soon": {client(line("2026-10-06T23:59:59Z", 3, 200)), false},
 		"served a day before":      {client(line("2026-10-06T12:00:00Z", 3, 200)), false},
 		"rejected alone":           {client(line("2026-10-07T11:00:00Z", 3, 400)), false},
 		"nothing else":             {client(""), false},
@@ -171,6 +193,32 @@ func TestATotalOutageInAWholeLog(t *testing.T) {
 		iv := got.Intervals[interval]
 		if iv.Requests != 3 || iv.Faults != 2 || iv.AllFailed != test.whole || iv.FaultsOnly == test.whole {
 			t.Errorf("%s: %+v", name, iv)
+		}
+	}
+	// A rule knows of a fault that the client's log does not hold: there are other
+	// clients, and nobody knows how much they asked for.
+	bridge := func(n int) string {
+		return `{"account":"111122223333","region":"eu-west-1","detail":` + kms("2026-10-07T12:03:00Z", uuid(n), "KMSInternalException") + "}\n"
+	}
+	near := line("2026-10-07T11:00:00Z", 3, 200)
+	for name, test := range map[string]struct {
+		bridge, client string
+		only           bool
+	}{
+		"another client's fault":                        {bridge(9), outage + near, true},
+		"another client's fault, and one was served":    {bridge(9), outage + line("2026-10-07T12:04:00Z", 4, 200), true},
+		"the client's own fault":                        {bridge(1), outage + near, false},
+		"the client's own fault, and one was served":    {bridge(1), outage + line("2026-10-07T12:04:00Z", 4, 200), false},
+		"another client's fault and nothing of the own": {bridge(9), near, true},
+	} {
+		got := readAll(t, reader(t), trail(test.bridge), client(test.client))
+		if iv := got.Intervals[interval]; iv.FaultsOnly != test.only {
+			t.Errorf("%s: %+v", name, iv)
+		}
+		// CloudTrail's own file has all that was served.
+		got = readAll(t, reader(t), trail(test.bridge), client(test.client), trail(file(kms("2026-10-07T12:00:00Z", uuid(50), ""))))
+		if iv := got.Intervals[interval]; iv.FaultsOnly || iv.AllFailed {
+			t.Errorf("%s, and CloudTrail: %+v", name, iv)
 		}
 	}
 	// The end of the month before vouches for its beginning.

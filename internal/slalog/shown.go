@@ -2,23 +2,14 @@ package slalog
 
 import (
 	"regexp"
-	"strings"
 
 	"keywatch/internal/sla"
 )
 
-// shown is a name or ID from a log, if it has the form of one and a spreadsheet
-// does not take it for a formula.
-func shown(s []byte) string {
-	if len(s) > maxShown || !plain(s) || len(s) > 0 && strings.IndexByte("=+-@", s[0]) >= 0 {
-		return sla.Hidden
-	}
-	return string(s)
-}
-
 // What KMS writes: anything else in its place may be a secret.
 var (
 	operationForm = regexp.MustCompile(`^[A-Z][A-Za-z]{2,63}$`)
+	codeForm      = regexp.MustCompile(`^[A-Z][A-Za-z.]{0,62}[a-z][A-Za-z.]{0,62}$`)
 	keyForm       = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
 )
 
@@ -29,6 +20,10 @@ func shownID(s []byte) string {
 	}
 	return string(s)
 }
+
+// shownCode is an error code if it is made of words: an access key has no small
+// letters, and other secrets have digits.
+func shownCode(s []byte) string { return inForm(codeForm, s) }
 
 func shownOperation(s []byte) string { return inForm(operationForm, s) }
 

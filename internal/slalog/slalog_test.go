@@ -496,6 +496,10 @@ func TestFaultsWithoutADenominator(t *testing.T) {
 	if got := readAll(t, reader(t), trail(bridge), trail(kms("2026-10-01T00:00:00Z", uuid(2), ""))); got.Intervals[0].FaultsOnly {
 		t.Error("the requests of CloudTrail are no denominator")
 	}
+	served := strings.Replace(strings.Replace(bridge, uuid(1), uuid(7), 2), `"errorCode":"KMSInternalException",`, "", 1)
+	if got := readAll(t, reader(t), trail(bridge+served)); got.Intervals[0].FaultsOnly {
+		t.Error("a rule that lets what was served through is no denominator")
+	}
 	line := func(n, status int) string {
 		return fmt.Sprintf(`{"time":"2026-10-01T00:00:00Z","requestId":"%s","region":"eu-west-1","status":%d}`+"\n", uuid(n), status)
 	}
@@ -503,7 +507,8 @@ func TestFaultsWithoutADenominator(t *testing.T) {
 		client string
 		only   bool
 	}{
-		"the rule's own fault": {line(1, 500), true}, "other failures": {line(2, 500) + line(3, 400), true}, "a request that was served": {line(2, 500) + line(3, 200), false},
+		"the rule's own fault": {line(1, 500), true}, "other failures": {line(2, 500) + line(3, 400), true}, "a request that was served": {line(2, 500) + line(3, 200), true},
+		"the rule's own fault and a request that was served": {line(1, 500) + line(3, 200), false},
 	} {
 		if got := readAll(t, reader(t), trail(bridge), client(test.client)); got.Intervals[0].FaultsOnly != test.only {
 			t.Errorf("client logs with %s: faults only is %v", name, !test.only)

@@ -280,7 +280,7 @@ func (t *tally) keepFailed(interval int64, r *record) {
 		return
 	}
 	next := failed{r.id, r.origin, sla.Request{
-		Time: time.Unix(r.unix, 0).UTC(), ID: shownID(r.request), Operation: shownOperation(r.operation), Code: shown(r.code),
+		Time: time.Unix(r.unix, 0).UTC(), ID: shownID(r.request), Operation: shownOperation(r.operation), Code: shownCode(r.code),
 		Status: r.status, Key: shownKey(r.key), Source: r.origin.Name(), Class: r.class,
 	}}
 	i, found := slices.BinarySearchFunc(kept, next, func(a, b failed) int { return compareID(a.id, b.id) })
@@ -360,7 +360,7 @@ func (t *tally) finish(in []sla.Input) error {
 		n, of := counts[e.place], &in[e.place]
 		client := e.origins&(1<<Client) != 0
 		if client && e.class == sla.Served {
-			n.served[hour(int(e.interval))] = true
+			n.served[int(e.interval)+slackIntervals] = true
 		}
 		if e.interval < 0 || int(e.interval) >= len(of.Intervals) {
 			return
@@ -377,12 +377,14 @@ func (t *tally) finish(in []sla.Input) error {
 		case sla.Contestable:
 			iv.Contestable++
 		}
-		// Of a rule or a client's log that holds only errors nobody knows what else
-		// there was; a request that was served says that it holds more.
-		if e.origins&(1<<Trail) != 0 || e.class == sla.Served {
-			n.known[e.interval] = true
-		}
-		if client {
+		switch bridge := e.origins&(1<<Bridge) != 0; {
+		case e.origins&(1<<Trail) != 0, bridge && e.class == sla.Served:
+			n.whole[e.interval] = true
+		case !client:
+			n.strange[e.interval] = true
+		case e.class == sla.Served:
+			n.answered[e.interval] = true
+		default:
 			n.clients[e.interval] = true
 		}
 		n.count(e)
