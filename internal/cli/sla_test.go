@@ -29,6 +29,7 @@ type bench struct {
 	cases  string
 	// charges are of the account by region.
 	charges sla.Charges
+	charged int
 }
 
 func (b *bench) Region() string { return "eu-west-1" }
@@ -46,6 +47,7 @@ func (b *bench) LogEvents(_ context.Context, _ string, begin, end time.Time, to 
 	return err
 }
 func (b *bench) Charges(context.Context, string, sla.Month) (sla.Charges, error) {
+	b.charged++
 	return b.charges, nil
 }
 func (b *bench) SupportServices(context.Context) ([]sla.Service, error) {
@@ -182,6 +184,33 @@ func TestStatusAsJSON(t *testing.T) {
 	d.Now = func() time.Time { return time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC) }
 	if s = look(ExitProblems); !s.Months[1].Passed {
 		t.Error("the day after: not passed")
+	}
+}
+
+// A collect that has ended keeps nobody out, in the same process neither; and the lock
+// writes over no file that somebody has put in its place.
+func TestALockEndsWithItsCollect(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for range 2 {
+		release, err := lock(dir, november)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := lock(dir, november); err == nil {
+			t.Error("two hold it")
+		}
+		release()
+	}
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := errors.Join(os.Remove(filepath.Join(dir, lockName)), os.WriteFile(victim, []byte("precious"), 0o600), os.Symlink(victim, filepath.Join(dir, lockName))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock(dir, november); err == nil || !strings.Contains(err.Error(), "is no regular file; move it away") {
+		t.Errorf("%v", err)
+	}
+	if data, err := os.ReadFile(victim); err != nil || string(data) != "precious" {
+		t.Errorf("%s, %v", data, err)
 	}
 }
 

@@ -124,7 +124,10 @@ func lock(dir string, now time.Time) (release func(), err error) {
 		return nil, environment(fmt.Errorf("nothing was collected: %w", err))
 	}
 	path := filepath.Join(dir, lockName)
-	l := flock.New(path)
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() { // it is written to
+		return nil, environment(fmt.Errorf("nothing was collected: %s is no regular file; move it away", path))
+	}
+	l := flock.New(path, flock.SetPermissions(0o644))
 	held, err := l.TryLock()
 	if err != nil {
 		return nil, environment(fmt.Errorf("nothing was collected: lock %s: %w", path, err))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -81,7 +82,11 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 	if err := j.want(m, reader); err != nil {
 		return nil, environment(fmt.Errorf("read what was collected: %w", err))
 	}
-	if err := readLogs(j, reader); err != nil {
+	labels, err := labelled(j.cloudTrail, j.requests, []string{j.health})
+	if err != nil {
+		return nil, environment(fmt.Errorf("read the logs: %w", err))
+	}
+	if err := readLogs(j, labels, reader); err != nil {
 		return nil, environment(fmt.Errorf("read the logs: %w", err))
 	}
 	if err := w.readLogGroups(ctx, j, m, reader); err != nil {
@@ -103,10 +108,10 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 		if err := w.readKept(j, m, &in); err != nil {
 			return nil, err
 		}
-		if err := w.readCharges(ctx, money, m, &in); err != nil {
+		if err := w.readCharges(ctx, j, money, m, &in); err != nil {
 			return nil, err
 		}
-		if in.Health, err = j.readHealth(w, m, in.Region); err != nil {
+		if in.Health, err = j.readHealth(w, m, in.Region, labels); err != nil {
 			return nil, err
 		}
 		r, err := sla.Build(in)
@@ -114,6 +119,11 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 			return nil, environment(err)
 		}
 		reports = append(reports, r)
+	}
+	for _, region := range slices.Sorted(maps.Keys(money.byRegion)) {
+		if !slices.ContainsFunc(reports, func(r *sla.Report) bool { return r.Region == region }) {
+			w.note("warning", "--charges %s=…: no report is of that region", region)
+		}
 	}
 	missed := slices.ContainsFunc(reports, func(r *sla.Report) bool { return r.Contestable.Missed })
 	if missed && w.Now != nil && !w.Now().Before(terms.Deadline(m).AddDate(0, 0, 1)) {
@@ -167,8 +177,8 @@ func (j *judging) check(classes *sla.Classes) (*charges, error) {
 	return money, nil
 }
 
-// codeForm is that of an error code.
-var codeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._:-]{0,127}$`)
+// codeForm is that of an error code as a report shows it, or of a status.
+var codeForm = regexp.MustCompile(`^([A-Z][A-Za-z.]{0,127}|HTTP-[0-9]{3})$`)
 
 // want asks for the places of which there must be a report, whatever the logs hold:
 // the one that is named, or those of which numbers were kept.
@@ -268,7 +278,7 @@ func (j *judging) parseCharges() (*charges, error) {
 }
 
 // readCharges finds what the place was charged, if somebody said it or it is to be read.
-func (w *World) readCharges(ctx context.Context, c *charges, m sla.Month, in *sla.Input) error {
+func (w *World) readCharges(ctx context.Context, j *judging, c *charges, m sla.Month, in *sla.Input) error {
 	if !c.read {
 		in.Charges = c.one
 		if in.Charges == nil {
@@ -279,7 +289,7 @@ func (w *World) readCharges(ctx context.Context, c *charges, m sla.Month, in *sl
 	bill, known := c.byAccount[in.Account]
 	if !known {
 		// The caller may be the account that pays for this one.
-		s, _, err := w.witness(ctx, "", in.Region, "")
+		s, _, err := w.witness(ctx, "", j.region, "")
 		if err != nil {
 			return err
 		}
@@ -363,7 +373,7 @@ func (w *World) readKept(j *judging, m sla.Month, in *sla.Input) error {
 }
 
 // readHealth reads the events of AWS Health, if there are any.
-func (j *judging) readHealth(w *World, m sla.Month, region string) ([]sla.Event, error) {
+func (j *judging) readHealth(w *World, m sla.Month, region string, labels map[string]string) ([]sla.Event, error) {
 	if j.health == "" {
 		return nil, nil
 	}
@@ -372,7 +382,11 @@ func (j *judging) readHealth(w *World, m sla.Month, region string) ([]sla.Event,
 		return nil, environment(fmt.Errorf("read the AWS Health events: %w", err))
 	}
 	if j.hash {
-		d := sla.DigestOf(filepath.Base(j.health), data)
+		path, err := filepath.Abs(j.health)
+		if err != nil {
+			return nil, environment(fmt.Errorf("read the AWS Health events: %w", err))
+		}
+		d := sla.DigestOf(labels[path], data)
 		j.healthDigest = &d
 	}
 	events, err := sla.ReadHealth(j.health, bytes.NewReader(data), m, region)
@@ -385,13 +399,13 @@ func (j *judging) readHealth(w *World, m sla.Month, region string) ([]sla.Event,
 
 // readLogs reads every file, sorted by name: what a report shows does not depend
 // on the order of the flags.
-func readLogs(j *judging, r *slalog.Reader) error {
+func readLogs(j *judging, labels map[string]string, r *slalog.Reader) error {
 	for _, kind := range []struct {
 		paths []string
 		read  func(string, io.Reader) error
 		skip  bool
 	}{{j.cloudTrail, r.CloudTrail, true}, {j.requests, r.Requests, false}} {
-		files, err := logFiles(kind.paths)
+		files, err := logFiles(kind.paths, labels)
 		if err != nil {
 			return err
 		}
@@ -421,8 +435,30 @@ type logFile struct {
 	name string
 }
 
+// labelled calls each of the paths that are named, when absolute, by its last elements.
+func labelled(named ...[]string) (map[string]string, error) {
+	var roots []string
+	for _, p := range slices.Concat(named...) {
+		if p == "" {
+			continue
+		}
+		root, err := filepath.Abs(p)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, root)
+	}
+	slices.Sort(roots)
+	roots = slices.Compact(roots)
+	labels := map[string]string{}
+	for i, label := range lastElements(roots) {
+		labels[roots[i]] = filepath.ToSlash(label)
+	}
+	return labels, nil
+}
+
 // logFiles are the files that are named or lie in a folder that is, each once.
-func logFiles(named []string) ([]logFile, error) {
+func logFiles(named []string, labels map[string]string) ([]logFile, error) {
 	var roots []string
 	for _, p := range named {
 		root, err := filepath.Abs(p)
@@ -432,17 +468,15 @@ func logFiles(named []string) ([]logFile, error) {
 		roots = append(roots, root)
 	}
 	slices.Sort(roots)
-	roots = slices.Compact(roots)
-	labels := lastElements(roots)
 	names := map[string]string{}
-	for i, root := range roots {
+	for _, root := range slices.Compact(roots) {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
 			// A folder comes before what is named within, so it gives the name.
 			if _, known := names[path]; !known {
-				names[path] = filepath.ToSlash(labels[i] + strings.TrimPrefix(path, root))
+				names[path] = labels[root] + filepath.ToSlash(strings.TrimPrefix(path, root))
 			}
 			return nil
 		})

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"keywatch/internal/evidence"
 	"keywatch/internal/sla"
 )
 
@@ -35,7 +36,11 @@ func TestFilesAreNamedWithoutTheirPlace(t *testing.T) {
 		{[]string{"../single.json", "../c"}, []string{"c/d/e.json", "single.json"}},
 	} {
 		for range 2 {
-			files, err := logFiles(test.named)
+			labels, err := labelled(test.named)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, err := logFiles(test.named, labels)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,6 +139,9 @@ func TestEachRegionHasItsOwnReport(t *testing.T) {
 	if !slices.ContainsFunc(all.Reports[0].Missing, func(s string) bool { return strings.Contains(s, "is not final") }) {
 		t.Errorf("%q", all.Reports[0].Missing)
 	}
+	if b.charged != 1 {
+		t.Errorf("the charges of one account were read %d times, and each time costs", b.charged)
+	}
 	out, _ = d.run("sla", "report", "--month", "2026-10", "--log-group", "trail", "--charges", "read")
 	for i, line := range strings.Split(out, "\n") {
 		if len([]rune(line)) > 80 && !strings.Contains(line, "arn:") {
@@ -185,6 +193,81 @@ func TestUnknownCodesMustBeJudged(t *testing.T) {
 	for said, want := range map[string]string{"NewException": "write it as CODE=CLASS", "NewException=bad": "allowed: fault, contestable, rejected", "ThrottlingException=fault": "ThrottlingException is a code of the terms, and counts as rejected", "a b=fault": "write it as"} {
 		if _, status := d.run(octoberOf("report", "--count-as", said)...); status != ExitUsage || !strings.Contains(d.stderr.String(), want) {
 			t.Errorf("%s: %d %s", said, status, d.stderr.String())
+		}
+	}
+}
+
+// Of which numbers were kept there is a report, whatever the logs hold; each has its own
+// file among its inputs, and nothing of where it lies.
+func TestReportsOfKeptNumbers(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	b.events = strings.Replace(fault("2026-10-07T00:01:00Z", "x"), `"errorCode":"x",`, "", 1)
+	dir := filepath.Join(t.TempDir(), "kept [*]")
+	for _, name := range []string{"111122223333/eu-west-1/2026-10", "111122223333/us-east-1/2026-10", "111122223333/ap-south-1/2026-09", "other/eu-west-1/2026-10"} {
+		part := strings.Split(name, "/")
+		m, err := sla.ParseMonth(part[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := evidence.New(part[0], part[1], m)
+		if _, err := f.Add([]evidence.Count{{Start: m.Start(), Source: evidence.Successes, Requests: map[string]int64{"Sign": 9}}, {Start: m.Start(), Source: evidence.Calls}}, november); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, filepath.FromSlash(name)+".jsonl")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, f.Bytes(), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, status := d.run("sla", "report", "--month", "2026-10", "--log-group", "a", "--log-group", "b", "--log-group", "c", "--evidence", dir, "--format", "json")
+	if status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	var all sla.Reports
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range all.Reports {
+		var inputs []string
+		for _, f := range r.Files {
+			inputs = append(inputs, f.Name)
+		}
+		got = append(got, fmt.Sprintf("%s %d %s", r.Region, r.Requests, strings.Join(inputs, " ")))
+	}
+	if want := []string{
+		"eu-west-1 10 log group a log group b log group c evidence/111122223333/eu-west-1/2026-10.jsonl",
+		"us-east-1 9 log group a log group b log group c evidence/111122223333/us-east-1/2026-10.jsonl",
+	}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// An amount for a region that has no report may be a slip, and is said.
+func TestChargesOfNoReport(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	if _, status := d.run("sla", "report", "--month", "2026-10", "--account", "111122223333", "--log-group", "trail", "--charges", "eu-wset-1=12", "--charges", "eu-west-1=1"); status != ExitOK ||
+		!strings.Contains(d.stderr.String(), "--charges eu-wset-1=…: no report is of that region") || strings.Contains(d.stderr.String(), "eu-west-1=") {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+}
+
+// Files of different flags are told apart too: a claim lists each by a name of its own.
+func TestInputsOfAllFlagsHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var paths []string
+	for _, name := range []string{"a/x.jsonl", "b/x.jsonl", "c/x.jsonl"} {
+		paths = append(paths, filepath.Join(dir, filepath.FromSlash(name)))
+	}
+	labels, err := labelled(paths[:1], paths[1:2], paths[2:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"a/x.jsonl", "b/x.jsonl", "c/x.jsonl"} {
+		if labels[paths[i]] != want {
+			t.Errorf("%s is called %s", paths[i], labels[paths[i]])
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (s *Session) Charges(ctx context.Context, account string, m sla.Month) (sla
 		}},
 	}
 	out := sla.Charges{ByRegion: map[string]*big.Rat{}}
-	pages, months := 0, 0
+	pages, told := 0, false
 	err := eachPage(func(token *string) (page, error) {
 		if pages++; pages > mostChargePages {
 			return page{}, incomplete("there are more than %d pages", mostChargePages)
@@ -77,7 +77,7 @@ func (s *Session) Charges(ctx context.Context, account string, m sla.Month) (sla
 			if r.Groups == nil {
 				return page{}, incomplete("the charges are not grouped by region")
 			}
-			months++
+			told = true
 			out.Estimated = out.Estimated || r.Estimated
 			if err := addCharges(r.Groups, out.ByRegion); err != nil {
 				return page{}, err
@@ -86,7 +86,7 @@ func (s *Session) Charges(ctx context.Context, account string, m sla.Month) (sla
 		return page{fresh: len(out.ByRegion) - before, next: answer.NextPageToken}, nil
 	})
 	// Without charges there is the month all the same, and no group in it.
-	if err == nil && months == 0 {
+	if err == nil && !told {
 		err = incomplete("the answer says nothing of %s", m)
 	}
 	if err != nil {

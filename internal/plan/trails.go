@@ -21,7 +21,7 @@ func CheckTrails(inv *inventory.Inventory, trails []inventory.Trail) (diag.List,
 	for _, t := range trails {
 		reason := blind(t)
 		switch {
-		case t.Unknown != nil:
+		case t.Unknown != nil && (len(t.Selectors) == 0 || reason == ""): // else it is blind anyway
 			unknown = cmp.Or(unknown, t.Unknown)
 			continue
 		case reason == "" && !t.Off:

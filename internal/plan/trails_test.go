@@ -46,6 +46,19 @@ func TestCheckTrails(t *testing.T) {
 	if l, err := plan.CheckTrails(account(), []inventory.Trail{off(trail("a", all)), secret}); len(l) > 0 || !errors.Is(err, denied) {
 		t.Errorf("%v, %v", l, err)
 	}
+	// Of one that is blind anyway nobody need know whether it is switched on.
+	blind := trail("a", excludes)
+	blind.Unknown = denied
+	l, err := plan.CheckTrails(account(), []inventory.Trail{blind})
+	if err != nil {
+		t.Error(err)
+	}
+	expect(t, l, "trail-excludes-kms", none+"a excludes KMS events"+mend)
+	sees := trail("a", all)
+	sees.Unknown = denied
+	if l, err := plan.CheckTrails(account(), []inventory.Trail{sees}); len(l) > 0 || !errors.Is(err, denied) {
+		t.Errorf("whether it is switched on is not known: %v, %v", l, err)
+	}
 	if l, err := plan.CheckTrails(account(), []inventory.Trail{secret, trail("a", all)}); len(l) > 0 || err != nil {
 		t.Errorf("beside one that brings it: %v, %v", l, err)
 	}

@@ -176,6 +176,43 @@ func outage(t *testing.T) *Report {
 	return build(t, in)
 }
 
+// What all reports of a month assume stands at the end; what one alone assumes, in that
+// one. An interval in which all failed is no assumption if nothing counts as a fault, or
+// CloudWatch knows it.
+func TestWhatOneReportAloneAssumes(t *testing.T) {
+	t.Parallel()
+	const alone = "Assumed of this one alone:"
+	say := func(change func(*Input)) string {
+		t.Helper()
+		one, other := failing(t), failing(t)
+		other.Region = "us-east-1"
+		change(&other)
+		var b bytes.Buffer
+		Text(&b, []*Report{build(t, one), build(t, other)})
+		text := strings.Join(strings.Fields(b.String()), " ")
+		if strings.Count(text, "An interval without requests is 100 % available.") != 1 {
+			t.Errorf("what both assume is not said once:\n%s", b.String())
+		}
+		return text
+	}
+	failed := func(in *Input) { in.Intervals[287].AllFailed = true }
+	if text := say(failed); !strings.Contains(text, alone+" - In 1 interval every request failed that the clients' logs hold.") || strings.Index(text, alone) < strings.Index(text, "KMS in us-east-1") {
+		t.Error(text)
+	}
+	for name, change := range map[string]func(*Input){
+		"nothing":        func(*Input) {},
+		"rejected alone": func(in *Input) { in.Intervals[7] = Interval{Requests: 1, Rejected: 1, AllFailed: true} },
+		"known by CloudWatch": func(in *Input) {
+			failed(in)
+			in.Kept = idleKept(len(in.Intervals))
+		},
+	} {
+		if text := say(change); strings.Contains(text, alone) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
 func TestTextFitsATerminal(t *testing.T) {
 	t.Parallel()
 	r := outage(t)

@@ -250,7 +250,7 @@ func Build(in Input) (*Report, error) {
 		r.Requests += iv.Requests
 		r.Rejected += iv.Rejected
 		r.Unjudged += iv.Unjudged
-		if iv.AllFailed {
+		if iv.AllFailed && iv.Faults+iv.Contestable > 0 {
 			allFailed++
 		}
 		r.Figure.Faults += iv.Faults

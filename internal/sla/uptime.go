@@ -148,9 +148,15 @@ func down(r *big.Rat, decimals int) string {
 	return s[:len(s)-decimals] + "." + s[len(s)-decimals:]
 }
 
-// decimal writes a fraction of hundredths of an amount exactly: [ParseUSD] takes no
-// more than 32 characters.
-func decimal(r *big.Rat) string { return strings.TrimRight(r.FloatString(34), "0") }
+// decimal writes an amount exactly. It ends: amounts are decimal fractions, and a
+// credit is some hundredths of one.
+func decimal(r *big.Rat) string {
+	places, exact := r.FloatPrec()
+	if !exact {
+		panic("sla: " + r.RatString() + " is no decimal fraction")
+	}
+	return r.FloatString(max(places, 2))
+}
 
 // fraction writes it exactly, or says that it is too long to.
 func fraction(r *big.Rat) string {

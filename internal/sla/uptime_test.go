@@ -379,6 +379,16 @@ func TestAmountsAreNotRoundedUp(t *testing.T) {
 }
 
 // failing is a month with one fault of 10 across midnight, and a contestable one.
+// What Cost Explorer charges may be longer than what a person gives.
+func TestACreditIsAsLongAsItIs(t *testing.T) {
+	t.Parallel()
+	in := failing(t)
+	in.Charges = new(big.Rat).Add(rat(t, "10"), rat(t, "1e-40"))
+	if f := build(t, in).Contestable; f.Percent != 10 || f.Credit != "1."+strings.Repeat("0", 40)+"1" || !*f.AboveFloor {
+		t.Errorf("%+v", f)
+	}
+}
+
 func failing(t *testing.T) Input {
 	t.Helper()
 	m := month(t, "2026-10")

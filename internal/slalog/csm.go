@@ -77,10 +77,10 @@ func (r *Reader) unanswered(a *attempt, unix int64) error {
 	r.see(p, unix)
 	if unix < r.begin || unix >= r.end {
 		p.month++
-	} else {
-		p.noAnswer++
+		return nil
 	}
-	return nil
+	p.noAnswer++
+	return r.number(p)
 }
 
 // full is a text, or nil if it is empty, as an SDK writes what it does not have.

@@ -39,7 +39,7 @@ var (
 	errTooLong  = errors.New("has a record of more than 4 MiB")
 	errHeld     = errors.New("holds a message or CloudTrailEvent that is not valid JSON")
 	errNoObject = errors.New("is no JSON object")
-	errBroken   = errors.New("has more than a thousand broken objects in one line")
+	errBroken   = errors.New("has more than a thousand broken objects that are followed by others in their line")
 	errNoRecord = errors.New("is no JSON object, with or without a time before it")
 )
 

@@ -24,8 +24,8 @@ const (
 	maxRecord  = 4 << 20
 	// mostMalformed are shown by their place; the others are counted.
 	mostMalformed = 5
-	// mostBroken objects of one line are passed over: each may be looked through to the
-	// end of the line, and a line that was made for it would take hours.
+	// mostBroken objects of a file are passed over within a line: each may be looked
+	// through to the end of the line, and a file that was made for it would take hours.
 	mostBroken = 1000
 )
 
@@ -76,7 +76,9 @@ type stream struct {
 	base int64
 	// line is how many lines lie before start; it is right while there are only lines.
 	line int
-	err  error // of the reader; io.EOF is its end
+	// broken is how many objects were passed over within a line.
+	broken int
+	err    error // of the reader; io.EOF is its end
 }
 
 func (s *stream) offset() int64 { return s.base + int64(s.start) }
@@ -272,9 +274,21 @@ func tokens(b []byte, all ...string) (int, error) {
 	return i, nil
 }
 
+// lookAhead is how much of a list's first value that is no object is looked at: the
+// question comes up for each line.
+const lookAhead = 512
+
 // bracket tells a list from a line of text such as [INFO]: it holds nothing, or
 // begins with a value of JSON.
-func bracket(b []byte) (int, error) {
+func bracket(b []byte) (n int, err error) {
+	if len(b) >= lookAhead {
+		b = b[:lookAhead]
+		defer func() {
+			if err == errShort {
+				err = errSyntax
+			}
+		}()
+	}
 	i := space(b, 1)
 	if i == len(b) {
 		return 0, errShort
@@ -407,7 +421,7 @@ func (r *Reader) line(f *sla.File, s *stream, take taker, lines bool) error {
 			return nil
 		}
 	}
-	begin, brokenHere := i, 0
+	begin := i
 	for i < len(b) {
 		next, form, wrong := take(b, i, f)
 		switch {
@@ -426,7 +440,7 @@ func (r *Reader) line(f *sla.File, s *stream, take taker, lines bool) error {
 				s.start += len(b)
 				return nil
 			}
-			if brokenHere++; brokenHere == mostBroken {
+			if s.broken++; s.broken > mostBroken {
 				damage(f, s.offset()+int64(i), errBroken)
 				s.start += len(b)
 				return nil

@@ -310,17 +310,41 @@ func TestObjectsBackToBack(t *testing.T) {
 	}
 }
 
-// A line of broken objects is not looked through for each of them: it ends the file,
-// and the report says so.
+// A file of broken objects is not looked through for each of them, however its lines
+// are cut and the window lies: it ends there, and the report says so.
 func TestBrokenObjectsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	good := kms("2026-10-01T00:00:00Z", uuid(1), "")
-	got := readAll(t, reader(t), trail(good+"\n"+strings.Repeat(`{"a":1 2}`, mostBroken+5)+"\n"+good))
-	if f := got.Files[0]; got.Malformed.Count != mostBroken || !strings.Contains(f.Damage, "more than a thousand broken objects in one line, at byte ") {
-		t.Errorf("%d malformed, %s", got.Malformed.Count, f.Damage)
+	const one = `{"a":1 2}`
+	long := `{"a":"` + strings.Repeat("x", 10_000) + `" 2}`
+	for name, data := range map[string]string{
+		"one line":                strings.Repeat(one, 2*mostBroken),
+		"several lines":           strings.Repeat(strings.Repeat(one, 100)+"\n", 50),
+		"more than a window":      strings.Repeat(long, 2*mostBroken),
+		"a window without an end": strings.Repeat(long, mostBroken) + good,
+	} {
+		got := readAll(t, reader(t), trail(good+"\n"+data+"\n"+good))
+		cut := strings.Contains(got.Files[0].Damage, "more than a thousand broken objects")
+		if want := name != "a window without an end"; cut != want || total(got).Requests != 1 || got.Malformed.Count < mostBroken || got.Malformed.Count > mostBroken+50 {
+			t.Errorf("%s: %d malformed, %d requests, %s", name, got.Malformed.Count, total(got).Requests, got.Files[0].Damage)
+		}
 	}
-	few := strings.Repeat(`{"a":1 2}`, mostBroken-5)
-	if got := readAll(t, reader(t), trail(few+good+"\n"+few)); got.Files[0].Damage != "" || total(got).Requests != 1 {
-		t.Errorf("%+v, %d requests", got.Files, total(got).Requests)
+}
+
+// A line that might begin a list is looked at for a moment, not through all that
+// follows it.
+func TestBracketsWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for _, b := range []string{strings.Repeat("[[\n", 1000), `["` + strings.Repeat("x", 2*lookAhead), "[" + strings.Repeat(" ", lookAhead)} {
+		if _, err := bracket([]byte(b)); err != errSyntax {
+			t.Errorf("%.20q: %v", b, err)
+		}
+	}
+	if _, err := bracket([]byte(`["` + strings.Repeat("x", lookAhead/2))); err != errShort {
+		t.Errorf("the beginning of a short value: %v", err)
+	}
+	got := readAll(t, reader(t), trail(strings.Repeat("[[\n", 3*bufferSize)+kms("2026-10-01T00:00:00Z", uuid(1), "")))
+	if total(got).Requests != 1 || got.Malformed.Count != 3*bufferSize {
+		t.Errorf("%d requests, %d malformed", total(got).Requests, got.Malformed.Count)
 	}
 }

@@ -97,6 +97,14 @@ func TestTooManyPlaces(t *testing.T) {
 	if err := r.CloudTrail("f", strings.NewReader(file(records...))); err == nil || !strings.Contains(err.Error(), "more than 256 accounts and regions; name an account or a region") {
 		t.Errorf("%v", err)
 	}
+	var lines strings.Builder // without KMS, of which there may be more
+	for i := range mostPlaces + 1 {
+		fmt.Fprintf(&lines, `{"eventTime":"2026-10-01T00:00:00Z","eventSource":"s3.amazonaws.com","awsRegion":"eu-west-1","recipientAccountId":"%012d","eventType":"AwsApiCall"}`+"\n", i)
+	}
+	r = readerOf(t, Place{}, october)
+	if err := r.CloudTrail("f", strings.NewReader(lines.String())); err == nil || !strings.Contains(err.Error(), "more than 65536 accounts and regions") || len(r.places) != mostPlaces {
+		t.Errorf("%v, %d places", err, len(r.places))
+	}
 }
 
 // Every code of a request that was not served is told, with what it counts as: one
@@ -229,5 +237,57 @@ func TestATotalOutageInAWholeLog(t *testing.T) {
 	last := line("2026-10-31T23:59:59Z", 1, 503)
 	if got := readAll(t, reader(t), client(line("2026-11-01T11:00:00Z", 2, 200)+last)); !got.Intervals[8927].AllFailed {
 		t.Errorf("%+v", got.Intervals[8927])
+	}
+}
+
+// Of many keys so many are kept, while the logs are read too, and the report says that
+// there are more.
+func TestMoreKeysThanAClaimShows(t *testing.T) {
+	t.Parallel()
+	record := func(i int) string {
+		key := fmt.Sprintf("arn:aws:kms:eu-west-1:111122223333:key/%08x-1234-1234-1234-123456789012", i)
+		return strings.Replace(kms("2026-10-01T00:00:00Z", uuid(i), "KMSInternalException"), keyARN, key, 1)
+	}
+	r := reader(t)
+	for i := range 2*mostKeys + 100 {
+		if err := r.CloudTrail("f", strings.NewReader(record(2*mostKeys+100-i))); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.tally.keys[0].arns); n > 2*mostKeys {
+			t.Fatalf("%d keys are kept", n)
+		}
+	}
+	in := finish(t, r)[0]
+	if len(in.Keys) != mostKeys || !in.MoreKeys || !strings.Contains(in.Keys[0], "key/00000001-") || !strings.Contains(in.Keys[mostKeys-1], fmt.Sprintf("key/%08x-", mostKeys)) {
+		t.Errorf("%d keys, more: %v, from %s to %s", len(in.Keys), in.MoreKeys, in.Keys[0], in.Keys[len(in.Keys)-1])
+	}
+}
+
+// A line that contradicts itself is told of the month that is judged, and no other.
+func TestContradictoryLinesOfTheMonth(t *testing.T) {
+	t.Parallel()
+	line := func(at string) string {
+		return `{"time":"` + at + `","requestId":"` + uuid(len(at)) + `","region":"eu-west-1","status":400,"errorCode":"KMSInternalException"}` + "\n"
+	}
+	if got := readAll(t, reader(t), client(line("2026-09-30T23:59:59Z")+line("2026-10-01T00:00:00Z")+line("2026-11-01T00:00:00Z"))); got.Contradictory != 1 {
+		t.Errorf("%d", got.Contradictory)
+	}
+}
+
+// An outage of the network leaves attempts that nobody answered: there is a report of
+// them, and a day with them is no day without a log.
+func TestAttemptsWithoutAnAnswerAreReported(t *testing.T) {
+	t.Parallel()
+	attempt := client(`{"Type":"ApiCallAttempt","Service":"KMS","Api":"Decrypt","Region":"eu-west-1","Timestamp":1791331200000,"SdkException":"timeout"}`) // 2026-10-07
+	in := readPlaces(t, readerOf(t, Place{Account: account}, october), attempt)
+	if len(in) != 1 || in[0].Skipped[noAnswer] != 1 || total(in[0]).Requests != 0 || !in[0].Seen[6*24] || in[0].Seen[5*24] {
+		t.Errorf("%+v", in)
+	}
+	if in := readPlaces(t, readerOf(t, Place{Account: account, Region: "us-east-1"}, october), attempt); in[0].Skipped[noAnswer] != 0 || in[0].Skipped[otherPlace] != 1 {
+		t.Errorf("elsewhere: %+v", in[0].Skipped)
+	}
+	elsewhere := trail(at(Place{account, "us-east-1"}, kms("2026-10-01T00:00:00Z", uuid(1), "")))
+	if in := readPlaces(t, readerOf(t, Place{Account: account}, october), attempt, elsewhere); len(in) != 2 || in[1].Skipped[otherPlace] != 1 || in[0].Skipped[otherPlace] != 1 {
+		t.Errorf("beside another region: %+v", in)
 	}
 }

@@ -292,7 +292,7 @@ func (r *Reader) event(b []byte, i int, f *sla.File) (end int, form, wrong error
 	if err != nil {
 		return 0, err, nil
 	}
-	if e.digest && e.source == nil {
+	if e.digest && e.source == nil && f.Records == 0 { // a digest is alone in its file
 		f.LeftOut = digestFile
 		return end, nil, nil
 	}
@@ -446,8 +446,8 @@ func (r *Reader) add(p *place, rec *record) error {
 	return r.tally.add(rec)
 }
 
-// Finish counts what was read: an input for each place that was wanted or has a
-// request to KMS in the month, sorted. The reader cannot be used after it.
+// Finish counts what was read: an input for each place that was wanted, has a request
+// to KMS in the month, or an attempt at one that nobody answered, sorted. The reader cannot be used after it.
 func (r *Reader) Finish() ([]sla.Input, error) {
 	all := make([]sla.Input, len(r.judged))
 	for i, p := range r.judged {
@@ -461,7 +461,7 @@ func (r *Reader) Finish() ([]sla.Input, error) {
 	}
 	var out []sla.Input
 	for i, p := range r.judged {
-		if p.wanted || slices.ContainsFunc(all[i].Intervals, func(iv sla.Interval) bool { return iv.Requests > 0 }) {
+		if p.wanted || p.noAnswer > 0 || slices.ContainsFunc(all[i].Intervals, func(iv sla.Interval) bool { return iv.Requests > 0 }) {
 			out = append(out, all[i])
 		}
 	}
