@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -77,7 +76,7 @@ missing is said first; --strict makes it exit status 1.`,
 }
 
 func (w *World) slaClaimCommand() *cobra.Command {
-	j := judging{hash: true}
+	j := judging{claim: true}
 	cmd := &cobra.Command{
 		Use:   "claim",
 		Short: "a folder with the claim, for a person to review and send",
@@ -112,7 +111,7 @@ account, region and month. With --strict nothing is written while a piece is mis
 			if err != nil {
 				return output(err)
 			}
-			dir := cmp.Or(j.output, fmt.Sprintf("sla-claim-%s-%s-%s", r.Account, r.Region, r.Month))
+			dir := j.folder()
 			if err := w.keepClaim(dir, r, docs); err != nil {
 				return err
 			}

@@ -561,7 +561,7 @@ func TestAClaimOfAnotherVersion(t *testing.T) {
 func TestAPieceIsOneLineOfText(t *testing.T) {
 	t.Parallel()
 	d, b := newBench(t)
-	reports, err := d.judgeMonth(t.Context(), &judging{month: "2026-10", account: "111122223333", region: "eu-west-1", logGroups: []string{"g"}, malformed: "0", hash: true})
+	reports, err := d.judgeMonth(t.Context(), &judging{month: "2026-10", account: "111122223333", region: "eu-west-1", logGroups: []string{"g"}, malformed: "0", claim: true})
 	if err != nil {
 		t.Fatal(err)
 	}

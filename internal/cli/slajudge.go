@@ -34,8 +34,8 @@ type judging struct {
 	charges, countAs       []string
 	format, output         string
 	strict                 bool
-	// hash says to take the SHA-256 of each input.
-	hash bool
+	// claim says that a claim is made: so the SHA-256 of each input is taken.
+	claim bool
 
 	healthDigest *sla.Digest
 }
@@ -68,6 +68,9 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 	if err != nil {
 		return nil, fmt.Errorf("--month: %w", err)
 	}
+	if w.Now != nil && w.Now().Before(m.Start()) {
+		return nil, fmt.Errorf("--month %s has not begun", m)
+	}
 	classes := terms.Classes()
 	money, err := j.check(classes)
 	if err != nil {
@@ -78,7 +81,7 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 		return nil, environment(fmt.Errorf("make a temporary folder: %w", err))
 	}
 	defer os.RemoveAll(dir)
-	reader := slalog.NewReader(slalog.Options{Only: j.place(), Month: m, Classes: classes, Dir: dir, Hash: j.hash})
+	reader := slalog.NewReader(slalog.Options{Only: j.place(), Month: m, Classes: classes, Dir: dir, Hash: j.claim})
 	if err := j.want(m, reader); err != nil {
 		return nil, environment(fmt.Errorf("read what was collected: %w", err))
 	}
@@ -86,7 +89,7 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 	if err != nil {
 		return nil, environment(fmt.Errorf("read the logs: %w", err))
 	}
-	if err := readLogs(j, labels, reader); err != nil {
+	if err := readLogs(ctx, j, labels, reader); err != nil {
 		return nil, environment(fmt.Errorf("read the logs: %w", err))
 	}
 	if err := w.readLogGroups(ctx, j, m, reader); err != nil {
@@ -172,9 +175,9 @@ func (j *judging) check(classes *sla.Classes) (*charges, error) {
 		return nil, fmt.Errorf("--max-malformed %q; allowed: a percentage from 0 to 100, for example 0.1", j.malformed)
 	}
 	if len(j.cloudTrail)+len(j.requests)+len(j.logGroups) == 0 {
-		return nil, errors.New("no logs are given; name some with --cloudtrail, --log-group or --requests")
+		return nil, errors.New("no logs are given, and nothing else knows of failed requests; name some with --cloudtrail, --log-group or --requests")
 	}
-	return money, nil
+	return money, j.apart()
 }
 
 // codeForm is that of an error code as a report shows it, or of a status.
@@ -255,7 +258,9 @@ func (j *judging) parseCharges() (*charges, error) {
 			return c, nil
 		case j.account == "":
 			return nil, fmt.Errorf("--charges %s: the charges are of one account; name it with --account", text)
-		case !several && (j.region == "" || len(j.charges) > 1):
+		case !several && len(j.charges) > 1:
+			return nil, fmt.Errorf("--charges %s: an amount that names no region, or read, stands alone; write REGION=USD for each of several", text)
+		case !several && j.region == "":
 			return nil, fmt.Errorf("--charges %s: of which region? Write REGION=USD for each, or name one with --region", text)
 		case several && !regionForm.MatchString(region):
 			return nil, fmt.Errorf("--charges %s: %q is no region; write REGION=USD, for example eu-west-1=1234.56", text, region)
@@ -365,7 +370,7 @@ func (w *World) readKept(j *judging, m sla.Month, in *sla.Input) error {
 		return nil
 	}
 	file := sla.File{Name: "evidence/" + name, Records: int64(f.Lines())}
-	if j.hash {
+	if j.claim {
 		file.SHA256, file.Bytes = sla.Sum256(f.Bytes()), int64(len(f.Bytes()))
 	}
 	in.Files = append(slices.Clip(in.Files), file) // the others are those of every place
@@ -381,7 +386,7 @@ func (j *judging) readHealth(w *World, m sla.Month, region string, labels map[st
 	if err != nil {
 		return nil, environment(fmt.Errorf("read the AWS Health events: %w", err))
 	}
-	if j.hash {
+	if j.claim {
 		path, err := filepath.Abs(j.health)
 		if err != nil {
 			return nil, environment(fmt.Errorf("read the AWS Health events: %w", err))
@@ -399,7 +404,7 @@ func (j *judging) readHealth(w *World, m sla.Month, region string, labels map[st
 
 // readLogs reads every file, sorted by name: what a report shows does not depend
 // on the order of the flags.
-func readLogs(j *judging, labels map[string]string, r *slalog.Reader) error {
+func readLogs(ctx context.Context, j *judging, labels map[string]string, r *slalog.Reader) error {
 	for _, kind := range []struct {
 		paths []string
 		read  func(string, io.Reader) error
@@ -410,7 +415,11 @@ func readLogs(j *judging, labels map[string]string, r *slalog.Reader) error {
 			return err
 		}
 		for _, file := range files {
-			if why := slalog.Skip(file.path, j.place()); kind.skip && why != "" {
+			why := file.leftOut
+			if kind.skip {
+				why = cmp.Or(why, slalog.Skip(file.path, j.place()))
+			}
+			if why != "" {
 				r.LeaveOut(file.name, why)
 				continue
 			}
@@ -418,7 +427,10 @@ func readLogs(j *judging, labels map[string]string, r *slalog.Reader) error {
 			if err != nil {
 				return err
 			}
-			if err := cmp.Or(kind.read(file.name, f), f.Close()); err != nil {
+			stop := context.AfterFunc(ctx, func() { f.Close() }) // a pipe may say nothing for ever
+			err = kind.read(file.name, untilDone{ctx, f})
+			stop()
+			if err := cmp.Or(ctx.Err(), err, f.Close()); err != nil {
 				return err
 			}
 		}
@@ -426,9 +438,24 @@ func readLogs(j *judging, labels map[string]string, r *slalog.Reader) error {
 	return nil
 }
 
+// untilDone reads until somebody interrupts: a log may take minutes.
+type untilDone struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.in.Read(p)
+}
+
 // logFile is one to be read.
 type logFile struct {
 	path string // absolute
+	// leftOut says why it is not read.
+	leftOut string
 	// name is how a report and a claim call it: as little of the path as tells the
 	// files apart. Where they lie on somebody's disk is nobody's business at AWS, and the
 	// same logs make the same claim from wherever they are read.
@@ -457,7 +484,9 @@ func labelled(named ...[]string) (map[string]string, error) {
 	return labels, nil
 }
 
-// logFiles are the files that are named or lie in a folder that is, each once.
+// logFiles are the files that are named or lie in a folder that is, each once. Links to
+// files are followed, and a link that is named itself; what else is no regular file is
+// read only if it is named, such as a pipe.
 func logFiles(named []string, labels map[string]string) ([]logFile, error) {
 	var roots []string
 	for _, p := range named {
@@ -468,15 +497,27 @@ func logFiles(named []string, labels map[string]string) ([]logFile, error) {
 		roots = append(roots, root)
 	}
 	slices.Sort(roots)
-	names := map[string]string{}
+	known := map[string]bool{}
+	var files []logFile
 	for _, root := range slices.Compact(roots) {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		walked := root
+		if info, err := os.Stat(root); err == nil && info.IsDir() {
+			if walked, err = filepath.EvalSymlinks(root); err != nil {
+				return nil, err
+			}
+		}
+		err := filepath.WalkDir(walked, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
+			f := logFile{path: path, name: labels[root] + filepath.ToSlash(strings.TrimPrefix(path, walked))}
+			if path != walked {
+				f.leftOut = irregular(path, d)
+			}
 			// A folder comes before what is named within, so it gives the name.
-			if _, known := names[path]; !known {
-				names[path] = labels[root] + filepath.ToSlash(strings.TrimPrefix(path, root))
+			if !known[path] {
+				known[path] = true
+				files = append(files, f)
 			}
 			return nil
 		})
@@ -484,12 +525,51 @@ func logFiles(named []string, labels map[string]string) ([]logFile, error) {
 			return nil, err
 		}
 	}
-	var files []logFile
-	for path, name := range names {
-		files = append(files, logFile{path, name})
-	}
 	slices.SortFunc(files, func(a, b logFile) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.path, b.path)) })
 	return files, nil
+}
+
+// irregular says why something in a folder is no file to be read, or "".
+func irregular(path string, d fs.DirEntry) string {
+	if d.Type().IsRegular() {
+		return ""
+	}
+	link := d.Type()&fs.ModeSymlink != 0
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return "a link that leads nowhere"
+	case link && info.IsDir():
+		return "a link to a folder; name the folder itself"
+	case !info.Mode().IsRegular():
+		return "no regular file; a pipe is read if it is named itself"
+	}
+	return ""
+}
+
+// apart refuses a folder for the claim among the logs: the next run would take it for one.
+func (j *judging) apart() error {
+	if !j.claim {
+		return nil
+	}
+	folder, err := filepath.Abs(j.folder())
+	if err != nil {
+		return err
+	}
+	for _, named := range slices.Concat(j.cloudTrail, j.requests) {
+		root, err := filepath.Abs(named)
+		if err != nil {
+			return err
+		}
+		if within, err := filepath.Rel(root, folder); err == nil && filepath.IsLocal(within) {
+			return fmt.Errorf("the claim would be written to %s, which lies in %s among the logs; name another folder with -o", j.folder(), named)
+		}
+	}
+	return nil
+}
+
+// folder is where a claim is written.
+func (j *judging) folder() string {
+	return cmp.Or(j.output, fmt.Sprintf("sla-claim-%s-%s-%s", j.account, j.region, j.month))
 }
 
 // lastElements are the last elements of absolute paths, as few as tell them apart.

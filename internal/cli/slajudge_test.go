@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,8 +77,8 @@ func TestCharges(t *testing.T) {
 		{"111122223333", "eu-west-1", nil, "", ""},
 		{"", "eu-west-1", []string{"12.5"}, "", "name it with --account"},
 		{"111122223333", "", []string{"12.5"}, "", "of which region?"},
-		{"111122223333", "eu-west-1", []string{"12.5", "3"}, "", "of which region?"},
-		{"111122223333", "", []string{"eu-west-1=1", "read"}, "", "of which region?"},
+		{"111122223333", "eu-west-1", []string{"12.5", "3"}, "", "stands alone"},
+		{"111122223333", "", []string{"eu-west-1=1", "read"}, "", "stands alone"},
 		{"111122223333", "", []string{"eu-west-1=1", "eu-west-1=2"}, "", "given twice"},
 		{"111122223333", "", []string{"Europe=1"}, "", `"Europe" is no region`},
 		{"111122223333", "", []string{"eu-west-1="}, "", `"" is no amount`},
@@ -269,5 +270,97 @@ func TestInputsOfAllFlagsHaveNamesOfTheirOwn(t *testing.T) {
 		if labels[paths[i]] != want {
 			t.Errorf("%s is called %s", paths[i], labels[paths[i]])
 		}
+	}
+}
+
+// What lies in a folder of logs and is no file is named and left out: a pipe would be
+// waited for without end. A link to a file is read, and so is what is named itself.
+func TestWhatIsNoFileIsLeftOut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	logs := filepath.Join(dir, "logs")
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(logs, "sub"), 0o755), os.WriteFile(filepath.Join(logs, "a.json"), nil, 0o600),
+		os.Symlink("a.json", filepath.Join(logs, "file")), os.Symlink("sub", filepath.Join(logs, "folder")),
+		os.Symlink("nowhere", filepath.Join(logs, "dangling")), os.Symlink("loop", filepath.Join(logs, "loop")),
+		os.Symlink("/dev/null", filepath.Join(logs, "device")), os.Symlink("logs", filepath.Join(dir, "link")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for _, root := range []string{"logs", "link"} {
+		named := []string{filepath.Join(dir, root), "/dev/null"}
+		labels, err := labelled(named)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := logFiles(named, labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, f := range files {
+			got[f.name] = f.leftOut
+		}
+		if want := map[string]string{
+			root + "/a.json": "", root + "/file": "", root + "/folder": "a link to a folder; name the folder itself",
+			root + "/dangling": "a link that leads nowhere", root + "/loop": "a link that leads nowhere",
+			root + "/device": "no regular file; a pipe is read if it is named itself", "null": "",
+		}; !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+}
+
+// Whoever interrupts while logs are read does not wait for their end, nor for that of
+// a pipe that says nothing; and no claim is written.
+func TestReadingCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	defer read.Close()
+	d, _ := newBench(t)
+	dir := t.TempDir()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	event := []byte(fault("2026-10-07T00:00:00Z", "KMSInternalException"))
+	file := filepath.Join(dir, "a.json")
+	if _, err := write.Write(event); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, event, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go interrupt()
+	for _, path := range []string{fmt.Sprintf("/dev/fd/%d", read.Fd()), file} { // the first waits for it
+		_, err := d.judgeMonth(ctx, &judging{month: "2026-10", account: "111122223333", region: "eu-west-1", cloudTrail: []string{path}, malformed: "0"})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// A claim among the logs would be read as one the next time.
+func TestAClaimDoesNotLieAmongTheLogs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	d, _ := newBench(t)
+	for _, args := range [][]string{{"--cloudtrail", ".", "-o", "claims/x"}, {"--cloudtrail", "."}, {"--requests", "a", "-o", "a"}, {"--requests", "a/b", "--cloudtrail", "../", "-o", "c"}} {
+		if _, status := d.run(octoberOf("claim", args...)...); status != ExitUsage || !strings.Contains(d.stderr.String(), "among the logs; name another folder with -o") {
+			t.Errorf("%v: %d %s", args, status, d.stderr.String())
+		}
+	}
+	if _, status := d.run(octoberOf("claim", "--requests", "a", "-o", "ab")...); status == ExitUsage {
+		t.Errorf("beside the logs: %s", d.stderr.String())
+	}
+}
+
+// A month that has not begun has no logs, whatever is given.
+func TestAMonthThatHasNotBegun(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	if _, status := d.run("sla", "report", "--month", "2026-12", "--log-group", "trail"); status != ExitUsage || !strings.Contains(d.stderr.String(), "--month 2026-12 has not begun") {
+		t.Errorf("%d %s", status, d.stderr.String())
 	}
 }
