@@ -213,6 +213,27 @@ func TestWhatOneReportAloneAssumes(t *testing.T) {
 	}
 }
 
+// Codes that nobody can judge are a missing piece, with what to do about them.
+func TestUnknownCodesAreAMissingPiece(t *testing.T) {
+	t.Parallel()
+	in := failing(t)
+	in.Intervals[3] = Interval{Requests: 9, Unjudged: 9}
+	for i, code := range []string{"Aaa", "Bbb", "Ccc", "Ddd", "Eee", Hidden} {
+		in.Codes = append(in.Codes, CodeCount{code, Unjudged.Name(), int64(6 - i)})
+	}
+	in.Codes = append(in.Codes, CodeCount{"ThrottlingException", Rejected.Name(), 1})
+	missing := strings.Join(build(t, in).Missing, "\n")
+	for _, want := range []string{"9 requests failed with a code that the terms do not know (Aaa: 6, Bbb: 5, Ccc: 4, Ddd: 3, Eee: 2, and 1 more).", "--count-as CODE=fault", "*** stands for what has not the form of a code of AWS"} {
+		if !strings.Contains(missing, want) {
+			t.Errorf("%q is not in %s", want, missing)
+		}
+	}
+	in.Codes = in.Codes[:5]
+	if missing := strings.Join(build(t, in).Missing, "\n"); strings.Contains(missing, "***") {
+		t.Error(missing)
+	}
+}
+
 func TestTextFitsATerminal(t *testing.T) {
 	t.Parallel()
 	r := outage(t)

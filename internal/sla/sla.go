@@ -383,7 +383,11 @@ func (r *Report) missing() []string {
 		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them, or client logs that hold nothing else of that time. Add CloudTrail or client logs of all requests, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
 	}
 	if r.Unjudged > 0 {
-		add("%s failed with a code that the terms do not know (%s). They count as no faults; look up what the codes mean and say it: --count-as CODE=fault, contestable or rejected.", count(int(r.Unjudged), "request"), r.unknownCodes())
+		hidden := ""
+		if slices.ContainsFunc(r.Codes, func(c CodeCount) bool { return c.Code == Hidden }) {
+			hidden = " " + Hidden + " stands for what has not the form of a code of AWS: it cannot be named, so look for it in the logs."
+		}
+		add("%s failed with a code that the terms do not know (%s). They count as no faults; look up what the codes mean and say it: --count-as CODE=fault, contestable or rejected.%s", count(int(r.Unjudged), "request"), r.unknownCodes(), hidden)
 	}
 	if len(r.Below) > 0 {
 		if len(r.Keys) == 0 {
