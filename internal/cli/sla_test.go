@@ -129,8 +129,9 @@ func TestTheJSONOfAReportFitsItsSchema(t *testing.T) {
 	if _, err := f.Add([]evidence.Count{{Start: at, Source: evidence.Successes, Requests: map[string]int64{"Sign": 9}}, {Start: at, Source: evidence.Calls}}, november); err != nil {
 		t.Fatal(err)
 	}
-	d.files[filepath.Join("kept", "111122223333", "eu-west-1", "2026-10.jsonl")] = string(f.Bytes())
-	out, _ := d.run(octoberOf("report", "--evidence", "kept", "--format", "json")...)
+	kept := t.TempDir()
+	d.files[filepath.Join(kept, "111122223333", "eu-west-1", "2026-10.jsonl")] = string(f.Bytes())
+	out, _ := d.run(octoberOf("report", "--evidence", kept, "--format", "json")...)
 	fits(t, "sla-reports.schema.json", out)
 	var all sla.Reports
 	err := json.Unmarshal([]byte(out), &all)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -49,7 +48,7 @@ func (j *judging) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&j.requests, "requests", nil, "file or folder with client-side request logs or the monitoring of an AWS SDK; may be repeated")
 	f.StringArrayVar(&j.logGroups, "log-group", nil, "log group with CloudTrail records, read from AWS; may be repeated")
 	f.StringVar(&j.evidence, "evidence", "", "folder of what keywatch sla collect has kept")
-	f.StringVar(&j.health, "health", "", "file with AWS Health events")
+	f.StringVar(&j.health, "health", "", "file with AWS Health events, gzip or not")
 	f.StringArrayVar(&j.charges, "charges", nil, "`USD` paid for KMS in the month, for example 1234.56; REGION=USD, repeated, for several regions; or read: from Cost Explorer, at $0.01")
 	f.StringArrayVar(&j.countAs, "count-as", nil, "`CODE=CLASS`: what an error code that the terms do not know counts as: fault, contestable or rejected; may be repeated")
 	f.StringVar(&j.malformed, "max-malformed", "0.1", "percent of records that may be malformed")
@@ -89,6 +88,10 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 	if err != nil {
 		return nil, environment(fmt.Errorf("read the logs: %w", err))
 	}
+	health, err := j.readHealth(w, labels)
+	if err != nil {
+		return nil, environment(fmt.Errorf("read the AWS Health events: %w", err))
+	}
 	if err := readLogs(ctx, j, labels, reader); err != nil {
 		return nil, environment(fmt.Errorf("read the logs: %w", err))
 	}
@@ -114,8 +117,11 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 		if err := w.readCharges(ctx, j, money, m, &in); err != nil {
 			return nil, err
 		}
-		if in.Health, err = j.readHealth(w, m, in.Region, labels); err != nil {
-			return nil, err
+		if j.health != "" {
+			if in.Health, in.HealthGiven, err = sla.ReadHealth(j.health, health, m, in.Region); err != nil {
+				w.note("error", "%v", err)
+				return nil, errGate
+			}
 		}
 		r, err := sla.Build(in)
 		if err != nil {
@@ -186,6 +192,11 @@ var codeForm = regexp.MustCompile(`^([A-Z][A-Za-z.]{0,127}|HTTP-[0-9]{3})$`)
 // want asks for the places of which there must be a report, whatever the logs hold:
 // the one that is named, or those of which numbers were kept.
 func (j *judging) want(m sla.Month, r *slalog.Reader) error {
+	if j.evidence != "" {
+		if _, err := os.Stat(j.evidence); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--evidence %s: there is no such folder; name the one that keywatch sla collect was given", j.evidence)
+		}
+	}
 	if j.account != "" && j.region != "" {
 		return r.Want(j.place())
 	}
@@ -365,8 +376,7 @@ func (w *World) readKept(j *judging, m sla.Month, in *sla.Input) error {
 		return err
 	}
 	in.Kept = f.Kept()
-	if len(f.Bytes()) == 0 {
-		w.note("warning", "%s is not there: no numbers of that month were collected", path)
+	if len(f.Bytes()) == 0 { // the report says that they are missing
 		return nil
 	}
 	file := sla.File{Name: "evidence/" + name, Records: int64(f.Lines())}
@@ -377,29 +387,25 @@ func (w *World) readKept(j *judging, m sla.Month, in *sla.Input) error {
 	return nil
 }
 
-// readHealth reads the events of AWS Health, if there are any.
-func (j *judging) readHealth(w *World, m sla.Month, region string, labels map[string]string) ([]sla.Event, error) {
+// readHealth reads the file of AWS Health events, if there is one: once for all regions,
+// since it may be a pipe.
+func (j *judging) readHealth(w *World, labels map[string]string) ([]byte, error) {
 	if j.health == "" {
 		return nil, nil
 	}
 	data, err := w.ReadFile(j.health)
 	if err != nil {
-		return nil, environment(fmt.Errorf("read the AWS Health events: %w", err))
+		return nil, err
 	}
 	if j.claim {
 		path, err := filepath.Abs(j.health)
 		if err != nil {
-			return nil, environment(fmt.Errorf("read the AWS Health events: %w", err))
+			return nil, err
 		}
 		d := sla.DigestOf(labels[path], data)
 		j.healthDigest = &d
 	}
-	events, err := sla.ReadHealth(j.health, bytes.NewReader(data), m, region)
-	if err != nil {
-		w.note("error", "%v", err)
-		return nil, errGate
-	}
-	return events, nil
+	return data, nil
 }
 
 // readLogs reads every file, sorted by name: what a report shows does not depend

@@ -364,3 +364,63 @@ func TestAMonthThatHasNotBegun(t *testing.T) {
 		t.Errorf("%d %s", status, d.stderr.String())
 	}
 }
+
+// A folder of kept numbers that is not there is a slip, and nothing is judged; one
+// without the month is a missing piece.
+func TestKeptNumbersThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	all := []string{"sla", "report", "--month", "2026-10", "--log-group", "trail", "--evidence", nowhere}
+	for _, args := range [][]string{octoberOf("report", "--evidence", nowhere), all} {
+		out, status := d.run(args...)
+		if want := "--evidence " + nowhere + ": there is no such folder; name the one that keywatch sla collect was given"; status != ExitEnvironment || out != "" || !strings.Contains(d.stderr.String(), want) {
+			t.Errorf("%d %s%s\nwant %s", status, out, d.stderr.String(), want)
+		}
+	}
+	const want = "The folder of --evidence holds no numbers of this account, region and month"
+	out, status := d.run(octoberOf("report", "--evidence", t.TempDir())...)
+	if status != ExitOK || !strings.Contains(strings.Join(strings.Fields(out), " "), want) || d.stderr.String() != "" {
+		t.Errorf("%d %s%s", status, out, d.stderr.String())
+	}
+	if _, status := d.run(octoberOf("report", "--evidence", t.TempDir(), "--strict")...); status != ExitProblems || !strings.Contains(d.stderr.String(), "error: "+want) {
+		t.Errorf("--strict: %d %s", status, d.stderr.String())
+	}
+}
+
+// The Health events are read once, for each region that has a report: a pipe gives them
+// no second time.
+func TestHealthEventsOfEachRegion(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	b.events += strings.ReplaceAll(b.events, "eu-west-1", "us-east-1")
+	read, reads := d.ReadFile, 0
+	d.ReadFile = func(path string) ([]byte, error) {
+		if path != "health" {
+			return read(path)
+		}
+		if reads++; reads > 1 {
+			return nil, nil
+		}
+		return []byte(`{"events":[{"arn":"arn:1","service":"KMS","region":"us-east-1","startTime":"2026-10-07T00:00:00Z"},{"arn":"arn:2","service":"EC2"}]}`), nil
+	}
+	args := []string{"sla", "report", "--month", "2026-10", "--log-group", "trail", "--health", "health", "--format", "json"}
+	out, status := d.run(args...)
+	if status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	var all sla.Reports
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range all.Reports {
+		got = append(got, fmt.Sprintf("%s %d of %d", r.Region, len(r.Health), r.HealthGiven))
+	}
+	if want := []string{"eu-west-1 0 of 2", "us-east-1 1 of 2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if out, status := d.run(args...); status != ExitProblems || out != "" || !strings.Contains(d.stderr.String(), "error: health: no AWS Health event is in it") {
+		t.Errorf("an empty file: %d %s%s", status, out, d.stderr.String())
+	}
+}

@@ -396,13 +396,15 @@ func (r *Report) markdown() []byte {
 	}
 
 	chapter("AWS Health")
-	switch {
-	case r.in.Health == nil:
+	if r.in.Health == nil {
 		p("No events were given.")
-	case len(r.Health) == 0:
-		p("No event of KMS in this region touches the month.")
+	} else {
+		p("%s.", r.healthGiven())
 	}
-	for _, e := range r.Health {
+	for i, e := range r.Health {
+		if i == 0 {
+			space()
+		}
 		item("%s (%s) %s, over %s: %s", e.Type, e.Category, e.span(), r.during(e), e.ARN)
 	}
 

@@ -3,6 +3,7 @@ package sla
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,56 +73,58 @@ func (t *healthTime) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// maxHealth bounds the text of the events: a small gzip file may unpack to any length.
+const maxHealth = 512 << 20
+
+// healthForms are those that are read.
+const healthForms = "want JSON Lines as EventBridge delivers them, or what `aws health describe-events` prints"
+
 // ReadHealth reads events of KMS in a region that touch the month: JSON Lines of
-// EventBridge, or what DescribeEvents returns. Of one event the latest word
-// counts. The result is never nil.
-func ReadHealth(name string, in io.Reader, m Month, region string) ([]Event, error) {
-	latest := map[string]Event{}
-	d := json.NewDecoder(in)
+// EventBridge, or what DescribeEvents returns, gzip or not. Of one event the latest word
+// counts. It says too how many events there are, of whatever service, region and time.
+// CloudTrail events may stand between them, but one Health event there must be: in a file
+// of something else nothing is found either, and that proves nothing. The result is
+// never nil.
+func ReadHealth(name string, data []byte, m Month, region string) ([]Event, int, error) {
+	text, err := plainText(data, maxHealth)
+	if err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", name, err)
+	}
+	given, latest, none := map[string]bool{}, map[string]Event{}, false
+	d := json.NewDecoder(bytes.NewReader(text))
 	for {
-		var v struct {
-			Region string        `json:"region"`
-			Time   healthTime    `json:"time"`
-			Detail *healthEvent  `json:"detail"`
-			Events []healthEvent `json:"events"`
-			healthEvent
-		}
+		begin := len(text) - len(bytes.TrimLeft(text[d.InputOffset():], " \t\r\n"))
+		var v healthValue
 		err := d.Decode(&v)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			// The decoder's own words may quote the file.
-			return nil, fmt.Errorf("%s: byte %d: not an AWS Health event; want JSON Lines as EventBridge delivers them, or what `aws health describe-events` prints", name, d.InputOffset())
+			return nil, 0, fmt.Errorf("%s: byte %d: not an AWS Health event; %s", name, d.InputOffset(), healthForms)
 		}
-		all := v.Events
-		switch {
-		case v.Detail != nil:
-			one := *v.Detail
-			one.Region = cmp.Or(one.EventRegion, v.Region)
-			if one.Updated.IsZero() {
-				one.Updated = v.Time
+		none = none || v.none()
+		for i, h := range v.all() {
+			e := h.event()
+			if h.Service == "KMS" || v.Source == "aws.health" {
+				if lacks := h.lacks(); lacks != "" {
+					return nil, 0, fmt.Errorf("%s: byte %d: AWS Health event %d there has no %s, so nobody can say whether it touches the month; get the events again, whole", name, begin, i+1, lacks)
+				}
 			}
-			all = append(all, one)
-		case all == nil:
-			v.healthEvent.Region = v.Region
-			all = append(all, v.healthEvent)
-		}
-		for _, h := range all {
-			e := Event{
-				ARN: printable(cmp.Or(h.ARN, h.EventARN)), Type: printable(h.Type), Category: printable(h.Category),
-				Region: printable(h.Region), Scope: printable(h.Scope), Start: h.Start.Time, updated: h.Updated.Time,
+			if e.ARN == "" || h.Service == "" {
+				continue
 			}
-			if !h.End.IsZero() {
-				e.End = &h.End.Time
-			}
-			if h.Service != "KMS" || e.Region != region || e.Start.IsZero() || e.ARN == "" {
+			given[e.ARN] = true
+			if h.Service != "KMS" || e.Region != region {
 				continue
 			}
 			if old, known := latest[e.ARN]; !known || laterWord(e, old) {
 				latest[e.ARN] = e
 			}
 		}
+	}
+	if len(given) == 0 && !none {
+		return nil, 0, fmt.Errorf("%s: no AWS Health event is in it; %s. If there was none, give the empty list that the latter prints; if nobody knows, leave --health out", name, healthForms)
 	}
 	out := []Event{}
 	for _, e := range latest {
@@ -132,7 +135,83 @@ func ReadHealth(name string, in io.Reader, m Month, region string) ([]Event, err
 	slices.SortFunc(out, func(a, b Event) int {
 		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.ARN, b.ARN))
 	})
-	return out, nil
+	return out, len(given), nil
+}
+
+// plainText is a text that may be gzip and may begin with a byte order mark.
+func plainText(data []byte, most int64) ([]byte, error) {
+	if bytes.HasPrefix(data, []byte("\x1f\x8b")) {
+		z, err := gzip.NewReader(bytes.NewReader(data))
+		if err == nil {
+			data, err = io.ReadAll(io.LimitReader(z, most+1))
+		}
+		if err != nil {
+			return nil, errors.New("its gzip is damaged or ends too early; get the file again")
+		}
+		if int64(len(data)) > most {
+			return nil, fmt.Errorf("it has more than %d bytes when unpacked; give the AWS Health events alone", most)
+		}
+	}
+	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
+}
+
+// healthValue is one JSON value of the file: an event, alone or in the envelope of
+// EventBridge, or a list of them.
+type healthValue struct {
+	Source string        `json:"source"`
+	Region string        `json:"region"`
+	Time   healthTime    `json:"time"`
+	Detail *healthEvent  `json:"detail"`
+	Events []healthEvent `json:"events"`
+	// Streams is there in what the log commands print, which is a list of events too.
+	Streams json.RawMessage `json:"searchedLogStreams"`
+	healthEvent
+}
+
+// none says that AWS Health was asked and had nothing to tell.
+func (v healthValue) none() bool { return v.Events != nil && len(v.Events) == 0 && v.Streams == nil }
+
+func (v healthValue) all() []healthEvent {
+	all := v.Events
+	switch {
+	case v.Detail != nil:
+		one := *v.Detail
+		one.Region = cmp.Or(one.EventRegion, v.Region)
+		if one.Updated.IsZero() {
+			one.Updated = v.Time
+		}
+		all = append(all, one)
+	case all == nil:
+		v.healthEvent.Region = v.Region
+		all = append(all, v.healthEvent)
+	}
+	return all
+}
+
+func (h healthEvent) event() Event {
+	e := Event{
+		ARN: printable(cmp.Or(h.ARN, h.EventARN)), Type: printable(h.Type), Category: printable(h.Category),
+		Region: printable(h.Region), Scope: printable(h.Scope), Start: h.Start.Time, updated: h.Updated.Time,
+	}
+	if !h.End.IsZero() {
+		e.End = &h.End.Time
+	}
+	return e
+}
+
+// lacks names what an event cannot be judged without.
+func (h healthEvent) lacks() string {
+	switch {
+	case h.ARN == "" && h.EventARN == "":
+		return "ARN"
+	case h.Service == "":
+		return "service"
+	case h.Region == "":
+		return "region"
+	case h.Start.IsZero():
+		return "start time"
+	}
+	return ""
 }
 
 // laterWord orders what is said of one event, whatever the order in the file.
@@ -171,4 +250,9 @@ func (r *Report) crossReference() {
 		}
 		r.Health = append(r.Health, e)
 	}
+}
+
+// healthGiven says how many events there were, and how many of them the report is about.
+func (r *Report) healthGiven() string {
+	return fmt.Sprintf("Of KMS in this region and month: %d of %s given", len(r.Health), count(r.HealthGiven, "AWS Health event"))
 }

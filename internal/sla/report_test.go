@@ -2,7 +2,9 @@ package sla
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -53,6 +55,7 @@ func TestMissingPieces(t *testing.T) {
 		"No log names the KMS key":                                     func(in *Input) { in.Keys = nil },
 		"(--charges)":                                                  func(in *Input) { in.Charges = nil },
 		"(--health)":                                                   func(in *Input) { in.Health = nil },
+		"The folder of --evidence holds no numbers":                    func(in *Input) { in.Kept = make([]Kept, len(in.Intervals)) },
 		"logs of the clients (--requests)":                             func(in *Input) { in.Sources[0].Faults = 0 },
 		"The credit of $1.00 is not above $1, the least that is paid.": func(in *Input) { in.Charges = rat(t, "10") },
 		"Without contestable faults the credit of $0.00 is not above $1, the least that is paid: the claim rests on faults that AWS may contest.": func(in *Input) { in.Intervals[287].Requests = 100 },
@@ -103,7 +106,7 @@ func TestOneIsSingular(t *testing.T) {
 	in.Kept = idleKept(len(in.Intervals))
 	in.Kept[287].Successes = 10
 	clear(in.Seen[48:72])
-	in.Health = []Event{{ARN: "arn:1", Start: in.Month.Start()}}
+	in.Health, in.HealthGiven = []Event{{ARN: "arn:1", Start: in.Month.Start()}}, 1
 	r := build(t, in)
 	var text bytes.Buffer
 	Text(&text, []*Report{r})
@@ -444,9 +447,9 @@ func TestHealthEvents(t *testing.T) {
  {"arn":"arn:6","service":"KMS","eventTypeCode":"B","region":"eu-west-1","startTime":"2026-10-02T00:05:00+00:00"},
  {"arn":"arn:5","service":"KMS","eventTypeCode":"B","region":"eu-west-1","startTime":"2026-09-30T23:00:00+00:00","endTime":"2026-10-02T00:01:00+00:00"}]}`
 	m := month(t, "2026-10")
-	events, err := ReadHealth("h", strings.NewReader(bridge+describe), m, "eu-west-1")
-	if err != nil {
-		t.Fatal(err)
+	events, given, err := ReadHealth("h", []byte(bridge+describe), m, "eu-west-1")
+	if err != nil || given != 6 {
+		t.Fatalf("%d events given, want 6: %v", given, err)
 	}
 	in := failing(t)
 	in.Health = events
@@ -464,8 +467,129 @@ func TestHealthEvents(t *testing.T) {
 		t.Errorf("the latest word on arn:1 is not kept: %+v", e)
 	}
 	for _, bad := range []string{"hunter2", `{"detail":{"startTime":"hunter2"}}`, `{"detail":`} {
-		if _, err := ReadHealth("h", strings.NewReader(bad), m, "eu-west-1"); err == nil || strings.Contains(err.Error(), "hunter2") {
+		if _, _, err := ReadHealth("h", []byte(bad), m, "eu-west-1"); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+const (
+	// healthLine and faultLine are as the log group of the evidence keeps them.
+	healthLine = `{"source":"aws.health","time":"2026-10-07T10:00:00Z","region":"eu-west-1","detail":{"eventArn":"arn:1","service":"KMS","eventTypeCode":"A","startTime":"Wed, 7 Oct 2026 09:50:00 GMT","endTime":""}}` + "\n"
+	faultLine  = `{"source":"aws.kms","time":"2026-10-07T10:00:00Z","region":"eu-west-1","detail":{"eventTime":"2026-10-07T10:00:00Z","eventSource":"kms.amazonaws.com","eventName":"Decrypt","eventType":"AwsApiCall"}}` + "\n"
+)
+
+// A file of something else shows nothing of AWS Health, and must not pass for one that
+// shows that nothing was; nor must an event that cannot be judged.
+func TestWhatIsNoHealthEventProvesNothing(t *testing.T) {
+	t.Parallel()
+	const none = "h: no AWS Health event is in it; want JSON Lines as EventBridge delivers them, or what `aws health describe-events` prints. If there was none, give the empty list that the latter prints; if nobody knows, leave --health out"
+	for text, want := range map[string]string{
+		"":     none,
+		" \n":  none,
+		"null": none,
+		// What the log commands print of nothing found.
+		`{"events":[],"searchedLogStreams":[]}`: none,
+		faultLine:                               none,
+		`{"Records":[{"eventSource":"kms.amazonaws.com","eventTime":"2026-10-07T10:00:00Z"}]}`:                 none,
+		`{"time":"2026-10-07T10:00:00Z","requestId":"a","operation":"Sign","region":"eu-west-1","status":200}`: none,
+		`{"time":"2026-10-07T10:00:00Z","service":"payments"}`:                                                 none,
+		`{"events":[{"service":"KMS"}]}`:                                                                       "h: byte 0: AWS Health event 1 there has no ARN,",
+		`{"source":"aws.health","detail":{"eventArn":"arn:1"}}`:                                                "has no service,",
+		healthLine + " " + strings.Replace(healthLine, "startTime", "x", 1):                                    fmt.Sprintf("h: byte %d: AWS Health event 1 there has no start time,", len(healthLine)+1),
+		strings.Replace(healthLine, `"region":"eu-west-1",`, "", 1):                                            "has no region,",
+		`{"events":[{"arn":"a","service":"EC2"},{"arn":"a","service":"KMS","region":"eu-west-1"}]}`:            "h: byte 0: AWS Health event 2 there has no start time,",
+		healthLine + `{"events":[{"arn":"a","service":"KMS","region":"eu-west-1","startTime":""}]}`:            fmt.Sprintf("h: byte %d: AWS Health event 1 there has no start time,", len(healthLine)),
+	} {
+		if _, _, err := ReadHealth("h", []byte(text), month(t, "2026-10"), "eu-west-1"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v\nwant %s", text, err, want)
+		}
+	}
+}
+
+// AWS Health that was asked, and has nothing to tell, is an answer.
+func TestNoHealthEventIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	events, given, err := ReadHealth("h", []byte("{\n    \"events\": []\n}\n"), month(t, "2026-10"), "eu-west-1")
+	if err != nil || given != 0 || events == nil || len(events) != 0 {
+		t.Errorf("%v of %d: %v", events, given, err)
+	}
+}
+
+// The log group of the evidence holds faults beside Health events.
+func TestFaultsBesideTheHealthEvents(t *testing.T) {
+	t.Parallel()
+	events, given, err := ReadHealth("h", []byte(faultLine+healthLine+faultLine), month(t, "2026-10"), "eu-west-1")
+	if err != nil || given != 1 || len(events) != 1 || events[0].ARN != "arn:1" {
+		t.Errorf("%+v of %d: %v", events, given, err)
+	}
+}
+
+func packed(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A file of Health events may be gzip and have a byte order mark, like every other; what
+// it unpacks to has a bound.
+func TestHealthEventsMayBePacked(t *testing.T) {
+	t.Parallel()
+	const mark = "\xef\xbb\xbf"
+	for name, data := range map[string][]byte{"a mark": []byte(mark + healthLine), "gzip": packed(t, healthLine), "a mark in gzip": packed(t, mark+healthLine)} {
+		if events, given, err := ReadHealth("h", data, month(t, "2026-10"), "eu-west-1"); err != nil || given != 1 || len(events) != 1 {
+			t.Errorf("%s: %+v of %d: %v", name, events, given, err)
+		}
+	}
+	whole := packed(t, healthLine)
+	for name, data := range map[string][]byte{"cut": whole[:len(whole)-1], "the header alone": whole[:2], "something behind it": append(slices.Clone(whole), 'x')} {
+		if _, _, err := ReadHealth("h", data, month(t, "2026-10"), "eu-west-1"); err == nil || err.Error() != "h: its gzip is damaged or ends too early; get the file again" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	long := packed(t, strings.Repeat(" ", 1000))
+	if text, err := plainText(long, 1000); err != nil || len(text) != 1000 {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	if _, err := plainText(long, 999); err == nil || !strings.Contains(err.Error(), "more than 999 bytes when unpacked") {
+		t.Errorf("a byte above the bound: %v", err)
+	}
+}
+
+// How many events were looked at is said wherever the events are, and nothing of them
+// where none were given.
+func TestHealthEventsAreCounted(t *testing.T) {
+	t.Parallel()
+	in := failing(t)
+	in.Health, in.HealthGiven = []Event{{ARN: "arn:1", Start: in.Month.Start()}}, 3
+	none, quiet := failing(t), failing(t)
+	none.Health, none.HealthGiven = nil, 0
+	for want, in := range map[string]Input{
+		"Of KMS in this region and month: 1 of 3 AWS Health events given": in,
+		"Of KMS in this region and month: 0 of 2 AWS Health events given": quiet,
+		"No events were given.": none,
+	} {
+		r := build(t, in)
+		if r.HealthGiven != in.HealthGiven {
+			t.Errorf("%d events given, want %d", r.HealthGiven, in.HealthGiven)
+		}
+		if md := string(r.markdown()); !strings.Contains(md, want) {
+			t.Errorf("claim.md does not say %q:\n%s", want, md)
+		}
+		var text bytes.Buffer
+		Text(&text, []*Report{r})
+		if in.Health == nil {
+			want = ""
+		}
+		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), "AWS Health events given") != (want != "") {
+			t.Errorf("the text, for %q:\n%s", want, text.String())
 		}
 	}
 }

@@ -122,8 +122,10 @@ type Input struct {
 	// ChargesOpen that its bill is not final.
 	Charges                  *big.Rat
 	ChargesRead, ChargesOpen bool
-	// Health is nil if nobody gave any.
-	Health []Event
+	// Health are the events of KMS in the region and month, nil if nobody gave any;
+	// HealthGiven is how many were given, whatever they are of.
+	Health      []Event
+	HealthGiven int
 }
 
 // Figure is one reading of the month: with contestable faults, or without.
@@ -195,8 +197,10 @@ type Report struct {
 	Failed      []Request `json:"failedRequests"`
 	MoreFailed  int64     `json:"failedRequestsNotListed"`
 	Health      []Event   `json:"healthEvents"`
-	Sources     []Source  `json:"sources"`
-	Files       []File    `json:"inputs"`
+	// HealthGiven are the events that were given, whatever they are of.
+	HealthGiven int      `json:"healthEventsGiven"`
+	Sources     []Source `json:"sources"`
+	Files       []File   `json:"inputs"`
 	// Skipped are records that were read and not counted, by the reason.
 	Skipped   map[string]int64 `json:"notCounted,omitempty"`
 	Malformed Malformed        `json:"malformed"`
@@ -234,7 +238,7 @@ func Build(in Input) (*Report, error) {
 		},
 		Codes: listed(in.Codes),
 		Keys:  listed(in.Keys), MoreKeys: in.MoreKeys, Below: []Bad{},
-		Failed: listed(in.Failed), MoreFailed: in.MoreFailed, Health: []Event{},
+		Failed: listed(in.Failed), MoreFailed: in.MoreFailed, Health: []Event{}, HealthGiven: in.HealthGiven,
 		Sources: listed(in.Sources), Files: listed(in.Files), Skipped: in.Skipped,
 		Malformed: in.Malformed, Disagreed: in.Disagreed, Contradictory: in.Contradictory,
 		in: in, terms: t,
@@ -381,6 +385,9 @@ func (r *Report) missing() []string {
 	}
 	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
 		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them, or client logs that hold nothing else of that time. Add CloudTrail or client logs of all requests, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
+	}
+	if r.Unknown == r.Intervals {
+		add("The folder of --evidence holds no numbers of this account, region and month: all requests are counted from the logs. Name the folder into which they were collected, or leave --evidence out.")
 	}
 	if r.Unjudged > 0 {
 		hidden := ""

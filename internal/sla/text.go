@@ -90,10 +90,10 @@ func (r *Report) text(w io.Writer) {
 		fmt.Fprintf(w, "\n%s affected:\n", count(len(r.Keys), "key"))
 		list(w, r.Keys)
 	}
-	for i, e := range r.Health {
-		if i == 0 {
-			fmt.Fprintln(w, "\nAWS Health events:")
-		}
+	if r.in.Health != nil {
+		fmt.Fprintf(w, "\n%s\n", r.healthGiven())
+	}
+	for _, e := range r.Health {
 		Fold(w, "  - ", fmt.Sprintf("%s %s, over %s below 100 %%: %s", e.Type, e.span(), count(e.During, "interval"), e.ARN))
 	}
 	fmt.Fprintln(w, "\nCounted from:")

@@ -402,7 +402,7 @@ func failing(t *testing.T) Input {
 	in.Keys = []string{"arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
 	in.Failed = []Request{{Time: m.IntervalStart(287), ID: "a", Operation: "Decrypt", Code: "KMSInternalException", Status: 500, Source: ClientLogs, Class: Faulted, Interval: 287}}
 	in.Files = []File{{Name: "b.jsonl", SHA256: "bb", Bytes: 2, Records: 4}, {Name: "a.jsonl", SHA256: "aa", Bytes: 1, Records: 10}}
-	in.Health = []Event{}
+	in.Health, in.HealthGiven = []Event{}, 2
 	in.Charges = big.NewRat(100, 1)
 	return in
 }
