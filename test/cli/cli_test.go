@@ -115,7 +115,7 @@ func account(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { srv.Close() })
 	if len(args) == 2 {
 		op, kind, _ := strings.Cut(args[1], "=")
-		k, ok := map[string]fakeaws.Kind{"denied": fakeaws.AccessDenied, "expired": fakeaws.ExpiredToken, "throttled": fakeaws.Throttle, "cut": fakeaws.Cut}[kind]
+		k, ok := map[string]fakeaws.Kind{"denied": fakeaws.AccessDenied, "expired": fakeaws.ExpiredToken, "throttled": fakeaws.Throttle, "cut": fakeaws.Cut, "reset": fakeaws.Reset}[kind]
 		if !ok {
 			ts.Fatalf("unknown fault %q", kind)
 		}
