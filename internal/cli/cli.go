@@ -144,13 +144,17 @@ func (w *World) Run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitOK
 	}
 	var f *failure
 	if !errors.As(err, &f) { // cobra's own: flags, arguments, verbs
-		fmt.Fprintf(w.Stderr, "keywatch: error: %v\nkeywatch: hint: `keywatch --help` lists verbs and flags\n", err)
+		says := "says what it takes"
+		if cmd.HasAvailableSubCommands() {
+			says = "lists verbs and flags"
+		}
+		fmt.Fprintf(w.Stderr, "keywatch: error: %v\nkeywatch: hint: `%s --help` %s\n", err, cmd.CommandPath(), says)
 		return ExitUsage
 	}
 	switch {

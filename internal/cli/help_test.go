@@ -180,3 +180,22 @@ func TestCompletion(t *testing.T) {
 func noFile(path string) ([]byte, error) {
 	return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 }
+
+// The hint of bad usage leads to the help that has the verb's own flags.
+func TestTheHintOfBadUsageNamesTheVerb(t *testing.T) {
+	t.Parallel()
+	d := newDisk(nil)
+	for _, cmd := range append(below(d.root()), d.root()) {
+		args := strings.Fields(cmd.CommandPath())[1:]
+		want := "keywatch: hint: `" + cmd.CommandPath() + " --help` says what it takes\n"
+		if len(args) == 0 || args[0] == "sla" && len(args) == 1 {
+			want = "keywatch: hint: `" + cmd.CommandPath() + " --help` lists verbs and flags\n"
+		}
+		if !cmd.Runnable() {
+			continue // a topic
+		}
+		if _, status := d.run(append(args, "--nonsense")...); status != ExitUsage || !strings.HasSuffix(d.stderr.String(), want) {
+			t.Errorf("%v: %d %s\nwant %s", args, status, d.stderr.String(), want)
+		}
+	}
+}

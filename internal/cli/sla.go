@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -80,12 +81,14 @@ func (w *World) slaClaimCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "claim",
 		Short: "a folder with the claim, for a person to review and send",
-		Long: `Make a folder with the claim: claim.md to paste into a case, each interval and each
-failed request as CSV, the terms with their sources, and a manifest with the SHA-256
-of every file and input. The same logs give the same bytes. Nothing is sent.
+		Long: `Make a folder with the claim: claim.md to paste into a case, review.md with what its
+sender must know, each interval and each failed request as CSV, the terms with their
+sources, and a manifest with the SHA-256 of every file and input. The same logs give
+the same bytes. Nothing is sent.
 
-A folder that is there is replaced only if it is an unchanged claim of the same
-account, region and month. With --strict nothing is written while a piece is missing.`,
+A folder that is there is replaced only if it is empty, or an unchanged claim of the
+same account, region and month; a link never is. With --strict nothing is written
+while a piece is missing.`,
 		Example: `  keywatch sla claim --month 2026-10 --account 111122223333 \
     --region eu-west-1 --cloudtrail AWSLogs --requests app.jsonl.gz \
     --evidence evidence --charges 1234.56 -o claims/2026-10`,
@@ -118,7 +121,8 @@ account, region and month. With --strict nothing is written while a piece is mis
 			for _, m := range r.Missing {
 				w.note("warning", "%s", m)
 			}
-			_, err = fmt.Fprintf(w.Stdout, "%s: %s; the SHA-256 of its manifest is\n%s\n", dir, counted(len(docs), "file"), sla.Sum256(docs[len(docs)-1].Data))
+			files, manifest := docs[:len(docs)-1], docs[len(docs)-1]
+			_, err = fmt.Fprintf(w.Stdout, "%s: %s; the SHA-256 of its manifest is\n%s\n", dir, counted(len(files), "file"), sla.Sum256(manifest.Data))
 			return output(err)
 		},
 	}
@@ -142,11 +146,14 @@ Whoever can change a file can change the manifest with it. So keep the SHA-256 t
 keywatch sla claim printed, and give it: --manifest HASH.`,
 		Example: "  keywatch sla verify claim-2026-10",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkHash(cmd, "manifest"); err != nil {
+				return err
+			}
 			dir := args[0]
-			m, found, problems, err := sla.Verify(os.DirFS(dir))
+			m, found, problems, err := verifyClaim(dir)
 			if err != nil {
-				return environment(fmt.Errorf("%s: %w", dir, err))
+				return err
 			}
 			if hash != "" && !strings.EqualFold(hash, found) {
 				problems = append(problems, fmt.Sprintf("%s: changed: its SHA-256 is %s, not %s", sla.ManifestName, found, hash))
@@ -164,6 +171,45 @@ keywatch sla claim printed, and give it: --manifest HASH.`,
 	}
 	cmd.Flags().StringVar(&hash, "manifest", "", "the SHA-256 that the manifest must have")
 	return cmd
+}
+
+// hashForm is a SHA-256.
+var hashForm = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+
+// checkHash refuses a flag that holds no SHA-256: of a variable that is not set, nothing
+// would be compared at all.
+func checkHash(cmd *cobra.Command, flag string) error {
+	const want = "give the 64 hexadecimal digits that keywatch sla claim printed"
+	switch f := cmd.Flags().Lookup(flag); {
+	case !f.Changed || hashForm.MatchString(f.Value.String()):
+		return nil
+	case f.Value.String() == "":
+		return fmt.Errorf("--%s is empty, as from a variable that is not set; %s", flag, want)
+	default:
+		return fmt.Errorf("--%s %q is no SHA-256; %s", flag, f.Value, want)
+	}
+}
+
+// verifyClaim compares a claim folder with its manifest.
+func verifyClaim(dir string) (m sla.Manifest, hash string, problems []string, err error) {
+	if dir == "" {
+		return m, "", nil, errors.New("DIR is empty, as from a variable that is not set; give the folder that keywatch sla claim made")
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("%s is not there", dir)
+	case err == nil && !info.IsDir():
+		err = fmt.Errorf("%s is no folder", dir)
+	case err == nil:
+		if m, hash, problems, err = sla.Verify(os.DirFS(dir)); err != nil {
+			err = fmt.Errorf("%s: %w", dir, err)
+		}
+	}
+	if err != nil {
+		err = environment(advised{err, "give the folder that keywatch sla claim made"})
+	}
+	return m, hash, problems, err
 }
 
 func (w *World) slaTermsCommand() *cobra.Command {
@@ -205,7 +251,7 @@ func (w *World) keepClaim(dir string, r *sla.Report, docs []sla.Document) (err e
 	if err != nil {
 		return err
 	}
-	parent := filepath.Dir(filepath.Clean(dir))
+	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return fail(err)
 	}
@@ -237,11 +283,19 @@ func (w *World) keepClaim(dir string, r *sla.Report, docs []sla.Document) (err e
 	return nil
 }
 
-// replaceable says whether a claim is there that a new one may replace: one that
-// nobody has changed since, or the work of a person would be lost.
+// replaceable says whether a folder is there that a claim may replace: an empty one, or
+// a claim that nobody has changed since, or the work of a person would be lost.
 func (w *World) replaceable(dir string, r *sla.Report) (bool, error) {
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+	switch info, err := os.Lstat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
+	case err == nil && info.Mode()&fs.ModeSymlink != 0:
+		w.note("error", "%s is a link, and a claim is written in the place of a folder", dir)
+		w.note("hint", "name with -o the folder that it leads to, or another one")
+		return false, errGate
+	}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
+		return true, nil
 	}
 	m, hash, problems, err := sla.Verify(os.DirFS(dir))
 	filed, _ := w.readFiling(dir, hash)

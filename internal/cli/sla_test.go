@@ -172,7 +172,7 @@ func TestStatusAsJSON(t *testing.T) {
 	if m := s.Months[0]; m.Month != "2026-09" || m.Kept.Problem == "" || m.Deadline != "2026-11-29" || m.Passed {
 		t.Errorf("%+v", m)
 	}
-	if m := s.Months[1]; m.Month != "2026-10" || m.Kept != nil || m.Deadline != "2026-12-30" || len(m.Claims) != 1 || m.Claims[0].Percent != 10 || m.Claims[0].Sent != "" {
+	if m := s.Months[1]; m.Month != "2026-10" || m.Kept != nil || m.Deadline != "2026-12-30" || len(m.Claims) != 1 || m.Claims[0].Percent == nil || *m.Claims[0].Percent != 10 || m.Claims[0].Sent != "" {
 		t.Errorf("%+v", m)
 	}
 	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitOK || b.opened != 1 {
@@ -630,4 +630,193 @@ type cutOff struct{ *bench }
 
 func (c cutOff) LogEvents(ctx context.Context, group string, begin, end time.Time, to io.Writer) error {
 	return errors.Join(c.bench.LogEvents(ctx, group, begin, end, to), errors.New("page 2 was cut off"))
+}
+
+// An unset variable proves nothing and confirms nothing.
+func TestAHashIsASHA256(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	dir, hash := madeClaim(t, d)
+	for _, args := range [][]string{{"sla", "verify", dir, "--manifest"}, {"sla", "file", dir, "--incomplete", "--confirm"}} {
+		flag := args[len(args)-1]
+		for value, want := range map[string]string{
+			"":             flag + " is empty, as from a variable that is not set; give the 64 hexadecimal digits that keywatch sla claim printed\n",
+			hash[:63]:      flag + ` "` + hash[:63] + `" is no SHA-256; give the 64`,
+			hash + "0":     "is no SHA-256",
+			hash + "\n":    `\n" is no SHA-256`,
+			"g" + hash[1:]: "is no SHA-256",
+		} {
+			if out, status := d.run(append(slices.Clone(args), value)...); status != ExitUsage || out != "" || !strings.Contains(d.stderr.String(), want) {
+				t.Errorf("%s %q: %d %s%s", flag, value, status, out, d.stderr.String())
+			}
+		}
+		if _, status := d.run(append(slices.Clone(args), strings.ToUpper(hash))...); status != ExitOK {
+			t.Errorf("%s in upper case: %d %s", flag, status, d.stderr.String())
+		}
+	}
+	if b.opened != 1 {
+		t.Errorf("%d cases were opened", b.opened)
+	}
+}
+
+// A record that cannot be read says nothing, and least of all that nothing was sent.
+func TestADamagedRecordOfAFiling(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	dir, hash := madeClaim(t, d)
+	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	record := filepath.Join(dir, sla.FiledName)
+	sent, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() claimStatus {
+		t.Helper()
+		out, status := d.run("sla", "status", "--claims", dir, "--format", "json")
+		fits(t, "sla-status.schema.json", out)
+		var s statusJSON
+		if err := json.Unmarshal([]byte(out), &s); err != nil || status != ExitProblems || strings.Contains(out, "creditPercent") || strings.Contains(out, "missingPieces") {
+			t.Errorf("%v, status %d\n%s", err, status, out)
+		}
+		return s.Months[0].Claims[0]
+	}
+	if err := os.WriteFile(record, append(sent, 'x'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c := look(); !c.SentUnknown || c.Sent != "" {
+		t.Errorf("%+v", c)
+	}
+	out, _ := d.run("sla", "status", "--claims", dir)
+	if out = strings.Join(strings.Fields(out), " "); strings.Contains(out, "not sent") || !strings.Contains(out, "; nobody can say whether it was sent; look in the AWS Support Center") {
+		t.Error(out)
+	}
+	for _, more := range [][]string{nil, {"--confirm", hash, "--incomplete"}} {
+		want := "hint: nobody can say whether it was sent; look in the AWS Support Center of account 111122223333 for a case about KMS, eu-west-1, 2026-10; only if there is none, remove " + record + " and repeat\n"
+		if _, status := d.run(append([]string{"sla", "file", dir}, more...)...); status != ExitProblems || !strings.HasSuffix(d.stderr.String(), want) || strings.Contains(d.stderr.String(), "anew") {
+			t.Errorf("%d %s\nwant %s", status, d.stderr.String(), want)
+		}
+	}
+	// Of one that was sent and changed since, the record is still believed.
+	if err := errors.Join(os.WriteFile(record, sent, 0o600), os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if c := look(); c.SentUnknown || c.Case != "case-1" {
+		t.Errorf("%+v", c)
+	}
+	if _, status := d.run("sla", "file", dir); status != ExitProblems || !strings.HasSuffix(d.stderr.String(), "hint: it was sent on 2026-11-03T00:00:00Z already; look in the AWS Support Center for a case \"SLA Credit Request: AWS KMS, eu-west-1, October 2026\"\n") {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+	if b.opened != 1 {
+		t.Errorf("%d cases were opened", b.opened)
+	}
+}
+
+// A claim goes into a folder that is empty, and never in the place of a link.
+func TestWhereAClaimIsWritten(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	dir := t.TempDir()
+	empty, link := filepath.Join(dir, "empty"), filepath.Join(dir, "link")
+	if err := errors.Join(os.Mkdir(empty, 0o700), os.Symlink(empty, link)); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(as string) {
+		t.Helper()
+		want := "keywatch: error: " + link + " is a link, and a claim is written in the place of a folder\nkeywatch: hint: name with -o the folder that it leads to, or another one\n"
+		if _, status := d.run(octoberOf("claim", "-o", as)...); status != ExitProblems || d.stderr.String() != want {
+			t.Errorf("%s: %d %s", as, status, d.stderr.String())
+		}
+		if to, err := os.Readlink(link); err != nil || to != empty {
+			t.Errorf("%s: the link leads to %q: %v", as, to, err)
+		}
+	}
+	refused(link)
+	refused(link + "/")
+	out, status := d.run(octoberOf("claim", "-o", empty+"/")...)
+	if status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	refused(link) // to an unchanged claim of the same month, too
+	// Both count the files without the manifest that proves them.
+	entries, err := os.ReadDir(empty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fmt.Sprintf("%d files; the SHA-256 of its manifest is\n", len(entries)-1)
+	if said, _ := d.run("sla", "verify", empty); !strings.HasPrefix(out, empty+": "+files) || !strings.Contains(said, ", "+files) {
+		t.Errorf("%s%swant %s", out, said, files)
+	}
+}
+
+// Whoever has no credentials can review what would be sent; to send it takes some.
+func TestACaseIsShownWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	dir, hash := madeClaim(t, d)
+	text, err := os.ReadFile(filepath.Join(dir, "claim.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := d.Witness
+	for why, witness := range map[string]func(context.Context, Target) (Witness, error){
+		"aws: no credentials": func(context.Context, Target) (Witness, error) { return nil, errors.New("no credentials") },
+		"nothing was sent: throttled": func(ctx context.Context, t Target) (Witness, error) {
+			_, err := asked(ctx, t)
+			return noServices{b}, err
+		},
+	} {
+		d.Witness = witness
+		out, status := d.run("sla", "file", dir)
+		if want := "keywatch: error: service and category were not looked up: " + why + "\n"; status != ExitEnvironment || !strings.HasSuffix(d.stderr.String(), want) {
+			t.Errorf("%d %s\nwant %s", status, d.stderr.String(), want)
+		}
+		for _, want := range []string{"service      not looked up\ncategory     not looked up\n", "\nsubject      SLA Credit Request: AWS KMS, eu-west-1, October 2026\n", "attachment   requests.csv, ", string(text)} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: no %q:\n%s", why, want, out)
+			}
+		}
+		out, status = d.run("sla", "file", dir, "--confirm", hash, "--incomplete")
+		if status != ExitEnvironment || out != "" || !strings.HasSuffix(d.stderr.String(), "keywatch: error: "+why+"\n") {
+			t.Errorf("with --confirm: %d %s%s", status, out, d.stderr.String())
+		}
+	}
+	if b.opened != 0 {
+		t.Errorf("%d cases were opened", b.opened)
+	}
+}
+
+type noServices struct{ *bench }
+
+func (noServices) SupportServices(context.Context) ([]sla.Service, error) {
+	return nil, errors.New("throttled")
+}
+
+// What is no claim folder is named, with what it is not.
+func TestWhatIsNoClaimFolder(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	dir := t.TempDir()
+	file, nowhere := filepath.Join(dir, "file"), filepath.Join(dir, "nowhere")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const hint = "keywatch: hint: give the folder that keywatch sla claim made\n"
+	for name, want := range map[string]string{
+		nowhere: nowhere + " is not there\n" + hint,
+		file:    file + " is no folder\n" + hint,
+		dir:     dir + ": it has no manifest.json\n" + hint,
+		"":      "DIR is empty, as from a variable that is not set; give the folder that keywatch sla claim made\n",
+	} {
+		for _, verb := range []string{"verify", "file"} {
+			wants := ExitEnvironment
+			if name == "" {
+				wants = ExitUsage
+			}
+			if _, status := d.run("sla", verb, name); status != wants || !strings.HasPrefix(d.stderr.String(), "keywatch: error: "+want) {
+				t.Errorf("%s %q: %d %s", verb, name, status, d.stderr.String())
+			}
+		}
+	}
 }

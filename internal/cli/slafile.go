@@ -33,6 +33,8 @@ func (w *World) slaFileCommand() *cobra.Command {
 		Long: `Show the case that would be opened for a claim folder: service and category, which
 are looked up at AWS Support, subject, text, attachments. With --confirm and the
 SHA-256 of the manifest, which keywatch sla claim printed, the case is opened.
+Without credentials it is shown all the same, but for what is looked up, with exit
+status 3.
 
 The folder must be unchanged. What was sent is recorded in filed.json in the folder;
 keywatch sla verify knows that file. A claim that has a record, or a case with the same
@@ -42,6 +44,9 @@ one, the steps for the console are printed. A claim that lacks a piece is sent o
 		Example: "  keywatch sla file claim-2026-10\n  keywatch sla file claim-2026-10 --confirm 3f5a…",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkHash(cmd, "confirm"); err != nil {
+				return err
+			}
 			f.dir = args[0]
 			return w.file(cmd.Context(), f)
 		},
@@ -60,18 +65,21 @@ func (w *World) file(ctx context.Context, f sending) error {
 	}
 	s, _, err := w.witness(ctx, c.Account, c.Region, "the claim")
 	if err != nil {
-		return err
+		return w.notLookedUp(f, c, err)
 	}
 	services, err := s.SupportServices(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, sla.ErrNoPlan):
 		return w.noCase(f, c, err)
+	case err != nil:
+		return w.notLookedUp(f, c, environment(fmt.Errorf("nothing was sent: %w", err)))
 	}
 	service, category, err := sla.Choose(services, f.service, f.category)
 	if err != nil {
 		w.note("error", "%v", err)
 		return errGate
 	}
-	if err := w.showCase(c, service, category); err != nil {
+	if err := w.showCase(c, coded(service.Code, service.Name), coded(category.Code, category.Name)); err != nil {
 		return err
 	}
 	open, err := s.SupportCase(ctx, c.Subject)
@@ -117,18 +125,26 @@ func quoted(word string) string {
 
 // caseOf makes the case of a folder that is unchanged and was not sent.
 func (w *World) caseOf(f sending) (*sla.Case, string, error) {
-	m, hash, problems, err := sla.Verify(os.DirFS(f.dir))
+	m, hash, problems, err := verifyClaim(f.dir)
 	if err != nil {
-		return nil, "", environment(fmt.Errorf("%s: %w", f.dir, err))
+		return nil, "", err
 	}
 	for _, p := range problems {
 		w.note("error", "%s: %s", f.dir, p)
 	}
+	filed, err := w.readFiling(f.dir, hash)
 	if len(problems) > 0 {
-		w.note("hint", "only an unchanged claim is sent; make it anew with keywatch sla claim")
+		// One that was sent must not be made anew, and sent twice.
+		switch {
+		case err != nil:
+			w.note("hint", "nobody can say whether it was sent; look in the AWS Support Center of account %s for a case about KMS, %s, %s; only if there is none, remove %s and repeat", m.Account, m.Region, m.Month, filepath.Join(f.dir, sla.FiledName))
+		case filed != nil:
+			w.note("hint", "it was sent on %s already; look in the AWS Support Center for a case %q", filed.Sent.Format(time.RFC3339), filed.Subject)
+		default:
+			w.note("hint", "only an unchanged claim is sent; make it anew with keywatch sla claim")
+		}
 		return nil, "", errGate
 	}
-	filed, err := w.readFiling(f.dir, hash)
 	switch {
 	case err != nil:
 		return nil, "", environment(fmt.Errorf("%s: %w", f.dir, err))
@@ -175,11 +191,26 @@ func (w *World) readFiling(dir, hash string) (*sla.Filing, error) {
 	return &filed, err
 }
 
+// notLookedUp shows a case of which AWS Support could not be asked, and fails with the
+// reason. To review it, nobody needs credentials; what is confirmed was reviewed.
+func (w *World) notLookedUp(f sending, c *sla.Case, why error) error {
+	if f.confirm != "" {
+		return why
+	}
+	const unknown = "not looked up"
+	if err := w.showCase(c, unknown, unknown); err != nil {
+		return err
+	}
+	return environment(fmt.Errorf("service and category were not looked up: %w", why))
+}
+
+func coded(code, name string) string { return fmt.Sprintf("%s (%s)", code, plainText(name)) }
+
 // showCase prints exactly what is sent.
-func (w *World) showCase(c *sla.Case, service sla.Service, category sla.Category) error {
+func (w *World) showCase(c *sla.Case, service, category string) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "service      %s (%s)\n", service.Code, plainText(service.Name))
-	fmt.Fprintf(&b, "category     %s (%s)\n", category.Code, plainText(category.Name))
+	fmt.Fprintf(&b, "service      %s\n", service)
+	fmt.Fprintf(&b, "category     %s\n", category)
 	fmt.Fprintf(&b, "issue type   %s\n", sla.IssueType)
 	fmt.Fprintf(&b, "account      %s\n", c.Account)
 	fmt.Fprintf(&b, "claim by     %s\n", c.Deadline.Format(time.DateOnly))

@@ -573,9 +573,10 @@ func (j *judging) apart() error {
 	return nil
 }
 
-// folder is where a claim is written.
+// folder is where a claim is written, without a slash at its end, which would follow a
+// link.
 func (j *judging) folder() string {
-	return cmp.Or(j.output, fmt.Sprintf("sla-claim-%s-%s-%s", j.account, j.region, j.month))
+	return filepath.Clean(cmp.Or(j.output, fmt.Sprintf("sla-claim-%s-%s-%s", j.account, j.region, j.month)))
 }
 
 // lastElements are the last elements of absolute paths, as few as tell them apart.

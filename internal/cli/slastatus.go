@@ -55,11 +55,14 @@ type claimStatus struct {
 	Problems []string `json:"problems"`
 	Uptime   string   `json:"monthlyUptimePercentage,omitempty"`
 	// Percent is the credit without contestable faults, and WithContestable with.
-	Percent         int    `json:"creditPercent"`
-	WithContestable int    `json:"creditPercentWithContestable"`
-	Missing         int    `json:"missingPieces"`
+	// Nobody knows them of a folder that was changed since.
+	Percent         *int   `json:"creditPercent,omitempty"`
+	WithContestable *int   `json:"creditPercentWithContestable,omitempty"`
+	Missing         *int   `json:"missingPieces,omitempty"`
 	Sent            string `json:"sent,omitempty"`
 	Case            string `json:"caseId,omitempty"`
+	// SentUnknown says that the record of the filing cannot be read.
+	SentUnknown bool `json:"sentUnknown,omitempty"`
 }
 
 func (w *World) slaStatusCommand() *cobra.Command {
@@ -227,15 +230,20 @@ func (w *World) readClaim(s *statusJSON, folder string, now time.Time) error {
 		sum, err := sla.ReadSummary(os.DirFS(folder))
 		if err != nil {
 			c.Problems = append(c.Problems, err.Error())
+		} else {
+			missing := len(sum.Missing)
+			c.Uptime, c.Percent, c.WithContestable, c.Missing = plainText(sum.Without.Uptime), &sum.Without.Percent, &sum.With.Percent, &missing
 		}
-		c.Uptime, c.Percent, c.WithContestable, c.Missing = plainText(sum.Without.Uptime), sum.Without.Percent, sum.With.Percent, len(sum.Missing)
 	}
 	// Of a claim that was changed since, too: it may be sent already.
 	filed, err := w.readFiling(folder, hash)
 	if err != nil && len(problems) == 0 {
 		return fmt.Errorf("%s: %w", folder, err)
 	}
-	if err == nil && filed != nil {
+	switch {
+	case err != nil:
+		c.SentUnknown = true
+	case filed != nil:
 		c.Sent, c.Case = filed.Sent.Format(time.RFC3339), filed.Case
 	}
 	e := s.month(m.Account, m.Region, month, now)
@@ -334,6 +342,8 @@ func (c *claimStatus) tell() string {
 		out = c.figures()
 	}
 	switch {
+	case c.SentUnknown:
+		return out + "; nobody can say whether it was sent; look in the AWS Support Center"
 	case c.Sent == "":
 		return out + "; not sent"
 	case c.Case == "":
@@ -343,9 +353,9 @@ func (c *claimStatus) tell() string {
 }
 
 func (c *claimStatus) figures() string {
-	out := fmt.Sprintf("uptime %s %%, credit %d %%, with contestable faults %d %%", c.Uptime, c.Percent, c.WithContestable)
-	if c.Missing > 0 {
-		out += ", " + counted(c.Missing, "missing piece")
+	out := fmt.Sprintf("uptime %s %%, credit %d %%, with contestable faults %d %%", c.Uptime, *c.Percent, *c.WithContestable)
+	if *c.Missing > 0 {
+		out += ", " + counted(*c.Missing, "missing piece")
 	}
 	return out
 }

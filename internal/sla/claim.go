@@ -56,7 +56,7 @@ const (
 )
 
 // always are the files that every claim has, beside the manifest.
-var always = []string{"claim.md", "intervals.csv", "requests.csv", "terms.json", "report.json"}
+var always = []string{"claim.md", "review.md", "intervals.csv", "requests.csv", "terms.json", "report.json"}
 
 // ofVersion is said of a file of another version of its format.
 func ofVersion(found, known int) string {
@@ -77,9 +77,7 @@ func Claim(r *Report, health *Digest) ([]Document, error) {
 	var docs []Document
 	add := func(name string, data []byte) { docs = append(docs, Document{name, data}) }
 	add("claim.md", r.markdown())
-	if len(r.Missing) > 0 {
-		add("missing.md", r.missingPieces())
-	}
+	add("review.md", r.review())
 	add("intervals.csv", r.intervalsCSV())
 	add("requests.csv", r.requestsCSV())
 	if r.in.Health != nil {
@@ -160,10 +158,12 @@ const (
 // one that was printed when the claim was made.
 func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
 	data, err := readBounded(dir, ManifestName, maxManifest)
-	if errors.Is(err, errIrregular) {
+	switch {
+	case errors.Is(err, errIrregular):
 		return m, "", []string{ManifestName + ": " + err.Error()}, nil
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrNotExist):
+		return m, "", nil, fmt.Errorf("it has no %s", ManifestName)
+	case err != nil:
 		return m, "", nil, fmt.Errorf("read the manifest: %w", err)
 	}
 	hash = Sum256(data)
@@ -225,12 +225,12 @@ func Verify(dir fs.FS) (m Manifest, hash string, problems []string, err error) {
 			problems = append(problems, fmt.Sprintf("%s: changed: it does not list %s, which every claim has", ManifestName, name))
 		}
 	}
-	err = fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !listed[name] {
-			problems = append(problems, named(name)+": extra: the manifest does not list it")
+	entries, err := fs.ReadDir(dir, ".") // a claim has no folders, so one is extra, empty or not
+	for _, e := range entries {
+		if !listed[e.Name()] {
+			problems = append(problems, named(e.Name())+": extra: the manifest does not list it")
 		}
-		return err
-	})
+	}
 	return m, hash, problems, err
 }
 
@@ -308,15 +308,45 @@ func (r *Report) requestsCSV() []byte {
 	return b.Bytes()
 }
 
-// missingPieces is for the person who reviews the claim, and no part of what is sent.
-func (r *Report) missingPieces() []byte {
+// review is for the person who reviews the claim, and no part of what is sent.
+func (r *Report) review() []byte {
 	var b bytes.Buffer
-	fmt.Fprintln(&b, "Missing: a claim that lacks such a piece was denied. This file is not sent.")
-	fmt.Fprintln(&b)
-	for _, m := range r.Missing {
-		Fold(&b, "- ", m)
+	chapter := func(title string, items []string) {
+		if len(items) > 0 {
+			fmt.Fprintf(&b, "\n%s\n%s\n\n", title, strings.Repeat("-", len(title)))
+		}
+		for _, item := range items {
+			Fold(&b, "- ", item)
+		}
 	}
+	fmt.Fprintln(&b, "For the person who reviews the claim; this file is not sent")
+	fmt.Fprintln(&b, "===========================================================")
+	chapter("Send it", []string{
+		fmt.Sprintf("To be received by %s, the earlier of: %s.", r.Deadline, strings.Join(r.Deadlines, "; ")),
+		fmt.Sprintf("Open the case in the AWS Support Center of account %s, under Account and billing; keywatch sla file does so where the support plan has an API.", r.Account),
+		fmt.Sprintf("Subject of the case: %s", subject(r.terms, r.Region, r.in.Month)),
+		"Text of the case: claim.md. Attach claim.md, requests.csv and intervals.csv.",
+	})
+	chapter("Missing: a claim that lacks such a piece was denied", r.Missing)
+	chapter("Assumed, and not said in the claim", r.terms.reminders())
 	return b.Bytes()
+}
+
+// request is what is asked for: by the reading that AWS cannot contest, if that alone
+// misses the commitment.
+func (r *Report) request() string {
+	f, rests := r.Figure, ""
+	switch {
+	case !f.Missed:
+		f, rests = r.Contestable, " It is the figure with contestable faults; without them the commitment was kept."
+	case r.Contestable.Faults > f.Faults:
+		rests = " It is the figure without contestable faults; the one with them is shown beside."
+	}
+	credit := fmt.Sprintf("%d %%", f.Percent)
+	if f.Credit != "" {
+		credit += " ($" + f.Credit + ")"
+	}
+	return fmt.Sprintf("We request a Service Credit of %s of the charges for KMS in %s, %s.%s", credit, r.Region, r.month(), rests)
 }
 
 // tableIndent makes a code block of a table in Markdown.
@@ -337,11 +367,8 @@ func (r *Report) markdown() []byte {
 	}
 	chapter := func(text string) { space(); title("-", text) }
 
-	s := subject(r.terms, r.Region, r.in.Month)
-	title("=", s)
-	item("Subject of the case: %s", s)
-	item("Case: Account and billing, in the AWS Support Center of account %s", r.Account)
-	item("To be received by: %s", r.Deadline)
+	title("=", subject(r.terms, r.Region, r.in.Month))
+	p("%s", r.request())
 	space()
 	p("%s", r.Estimate)
 	space()
@@ -421,7 +448,7 @@ func (r *Report) markdown() []byte {
 	chapter("Terms used, and what is assumed")
 	p("KMS SLA, last updated %s; terms.json has each term with its source. Read at the source: the commitment, the tiers, and that a credit is paid above $%s only. Assumed:", r.Terms, r.terms.Floor.Value)
 	space()
-	for _, a := range r.Assumptions {
+	for _, a := range r.computed {
 		item("%s", a)
 	}
 	return b.Bytes()

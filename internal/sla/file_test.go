@@ -191,7 +191,7 @@ func TestNewCase(t *testing.T) {
 	if c.Subject != "SLA Credit Request: AWS KMS, eu-west-1, October 2026" || c.Body != string(dir["claim.md"].Data) || len(c.Missing) != 1 || c.Deadline.Format(time.DateOnly) != "2026-12-30" {
 		t.Errorf("%+v", c)
 	}
-	if !strings.Contains(c.Body, "- Subject of the case: "+c.Subject+"\n") {
+	if !strings.HasPrefix(c.Body, c.Subject+"\n") || !strings.Contains(string(dir["review.md"].Data), "- Subject of the case: "+c.Subject+"\n") {
 		t.Error("the claim has another subject")
 	}
 	var names []string

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -111,7 +112,7 @@ func TestOneIsSingular(t *testing.T) {
 	var text bytes.Buffer
 	Text(&text, []*Report{r})
 	plural := regexp.MustCompile(`\b1 (more )?(contestable )?(faults|requests|failed requests|records|lines|files|days|intervals|keys|pieces|events)\b`)
-	for name, page := range map[string][]byte{"text": text.Bytes(), "claim.md": r.markdown(), "missing.md": r.missingPieces()} {
+	for name, page := range map[string][]byte{"text": text.Bytes(), "claim.md": r.markdown(), "review.md": r.review()} {
 		if found := plural.FindAll(bytes.ReplaceAll(page, []byte("\n"), []byte(" ")), -1); len(found) > 0 {
 			t.Errorf("%s: %q", name, found)
 		}
@@ -148,7 +149,11 @@ func TestEveryReportSaysWhatItIs(t *testing.T) {
 	var text bytes.Buffer
 	Text(&text, []*Report{r})
 	squeeze := func(b []byte) string { return strings.Join(strings.Fields(string(b)), " ") }
-	for name, page := range map[string]string{"text": squeeze(text.Bytes()), "claim.md": squeeze(docs[0].Data), "report.json": squeeze(docs[len(docs)-2].Data)} {
+	claim, review := squeeze(docs[0].Data), squeeze(docs[1].Data)
+	if !strings.Contains(claim, Estimate) {
+		t.Error("the claim does not say that it is an estimate")
+	}
+	for name, page := range map[string]string{"text": squeeze(text.Bytes()), "claim.md and review.md": Estimate + claim + review, "report.json": squeeze(docs[len(docs)-2].Data)} {
 		for _, want := range append(slices.Clone(r.Assumptions), Estimate) {
 			if !strings.Contains(strings.ReplaceAll(page, `\"`, `"`), want) {
 				t.Errorf("%s does not say %q", name, want)
@@ -245,7 +250,7 @@ func TestTextFitsATerminal(t *testing.T) {
 	Text(&b, []*Report{r})
 	TermsText(&b)
 	b.Write(r.markdown())
-	b.Write(r.missingPieces())
+	b.Write(r.review())
 	for _, line := range strings.Split(b.String(), "\n") {
 		if len([]rune(line)) > columns {
 			t.Errorf("%d columns: %s", len(line), line)
@@ -264,7 +269,7 @@ func TestAClaimIsPlainText(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"SLA Credit Request: AWS KMS, eu-west-1, October 2026\n====================================================\n",
+		"SLA Credit Request: AWS KMS, eu-west-1, October 2026\n====================================================\n\nWe request a Service Credit of 100 % ($1234567.89) of the charges for KMS in\neu-west-1, October 2026. ",
 		"\nAll are in the region eu-west-1, and end 5 minutes after they begin.\n\n",
 		"\n    begins (UTC)       requests     faults      faults            %            %\n    2026-10-01 00:00   13703701    1234567      123456      90.9909      90.0901\n    2026-10-01 00:05   12345678 ",
 		"- AWS_KMS_OPERATIONAL_ISSUE () from 2026-10-01T00:00:00Z on, over 8928 intervals\n  below 100 %, the first of 2026-10-01 00:00 and the last of 2026-10-31 23:55:\n  arn:aws:health:eu-west-1::event/KMS/X/1\n",
@@ -281,6 +286,91 @@ func TestAClaimIsPlainText(t *testing.T) {
 		if !strings.Contains(md, want) {
 			t.Errorf("it does not have %q:\n%s", want, md)
 		}
+	}
+}
+
+// A claim asks for the credit of one reading, and says which. What AWS can contest is
+// asked for only if nothing else misses the commitment.
+func TestAClaimAsksForACredit(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*Input)
+		want   string
+	}{
+		"both miss it":   {func(*Input) {}, "10 % ($10.00) of the charges for KMS in eu-west-1, October 2026. It is the figure without contestable faults; the one with them is shown beside."},
+		"one tier apart": {func(in *Input) { contest(in, 400) }, "10 % ($10.00) of the charges for KMS in eu-west-1, October 2026. It is the figure without contestable faults; the one with them is shown beside."},
+		"none is contestable": {func(in *Input) { in.Intervals[288] = Interval{} },
+			"10 % ($10.00) of the charges for KMS in eu-west-1, October 2026."},
+		"contestable alone": {func(in *Input) { in.Intervals[287].Requests = 100; contest(in, 400) },
+			"25 % ($25.00) of the charges for KMS in eu-west-1, October 2026. It is the figure with contestable faults; without them the commitment was kept."},
+		"no charges": {func(in *Input) { in.Charges, in.Intervals[288] = nil, Interval{} }, "10 % of the charges for KMS in eu-west-1, October 2026."},
+	} {
+		in := failing(t)
+		c.change(&in)
+		_, md, _ := strings.Cut(string(build(t, in).markdown()), "\n\n")
+		asked, _, _ := strings.Cut(md, "\n\n")
+		if got := strings.Join(strings.Fields(asked), " "); got != "We request a Service Credit of "+c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// contest adds n intervals in which every request failed, of which each may be contested.
+func contest(in *Input, n int) {
+	for i := range n {
+		in.Intervals[1000+i] = Interval{Requests: 1, Contestable: 1}
+	}
+}
+
+// What a person must know before a claim is sent, and AWS need not be told, stands in
+// a file that every claim has and that is not sent.
+func TestNotesToOneselfAreNotSent(t *testing.T) {
+	t.Parallel()
+	in := failing(t)
+	in.Charges, in.Said = nil, []string{"HTTP-504=fault", "Odd=contestable", "Odder=rejected"}
+	r := build(t, in)
+	docs, err := Claim(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := func(name string) string {
+		return strings.Join(strings.Fields(string(folder(docs)[name].Data)), " ")
+	}
+	claim, review := page("claim.md"), page("review.md")
+	for _, note := range append([]string{
+		"To be received by 2026-12-30, the earlier of: 2026-12-30: 60 days after the billing period; 2026-12-31: the end of billing cycle 2 after the month.",
+		"in the AWS Support Center of account 111122223333, under Account and billing",
+		"The exclusions are those of sister agreements; nothing here looks for them.",
+		"A claim is due by the end of billing cycle 2 after the incident;",
+		"or 60 days after the billing period.",
+		"A claim needs what those of sister agreements need.",
+	}, r.Missing...) {
+		if !strings.Contains(review, note) {
+			t.Errorf("review.md does not say %q:\n%s", note, review)
+		}
+		if strings.Contains(claim, note) {
+			t.Errorf("claim.md says %q", note)
+		}
+	}
+	for _, bad := range []string{"received by", "Account and billing", "sister", "is due", "Whoever"} {
+		if strings.Contains(claim, bad) {
+			t.Errorf("claim.md says %q", bad)
+		}
+	}
+	if want := "We count HTTP-504 as a fault. - We count Odd as a contestable fault. - We count Odder as no fault."; !strings.Contains(claim, want) {
+		t.Errorf("claim.md does not say %q", want)
+	}
+	if len(r.Missing) != 1 || !strings.Contains(strings.Join(r.Assumptions, " "), "Whoever made this report said what a code counts as: HTTP-504=fault.") {
+		t.Errorf("missing %q, assumed %q", r.Missing, r.Assumptions)
+	}
+	for _, reminder := range r.terms.reminders() {
+		if !slices.Contains(r.Assumptions, reminder) {
+			t.Errorf("the report does not say %q", reminder)
+		}
+	}
+	// A whole claim has the file too.
+	if r := string(build(t, failing(t)).review()); strings.Contains(r, "Missing") || !strings.Contains(r, "2026-12-30") {
+		t.Error(r)
 	}
 }
 
@@ -331,8 +421,8 @@ func TestClaimIsProved(t *testing.T) {
 		delete(dir, d.Name)
 		_, _, problems, err := Verify(dir)
 		if d.Name == ManifestName {
-			if err == nil {
-				t.Error("a folder without a manifest passes")
+			if err == nil || err.Error() != "it has no manifest.json" {
+				t.Errorf("a folder without a manifest: %v", err)
 			}
 		} else if !slices.Equal(problems, []string{d.Name + ": missing"}) {
 			t.Errorf("without %s: %q %v", d.Name, problems, err)
@@ -358,6 +448,7 @@ func TestClaimIsProved(t *testing.T) {
 	}
 	for want, other := range map[string]func(*Manifest){
 		"it does not list terms.json, which every claim has":                  func(m *Manifest) { m.Files = slices.DeleteFunc(m.Files, listedAs("terms.json")) },
+		"it does not list review.md, which every claim has":                   func(m *Manifest) { m.Files = slices.DeleteFunc(m.Files, listedAs("review.md")) },
 		"it does not list report.json, which every claim has":                 func(m *Manifest) { m.Files = slices.DeleteFunc(m.Files, listedAs("report.json")) },
 		"it lists claim.md twice":                                             func(m *Manifest) { m.Files = append(m.Files, m.Files[0]) },
 		`it lists "../claim.md", which is no file of the claim`:               func(m *Manifest) { m.Files = append(m.Files, Digest{Name: "../claim.md"}) },
@@ -389,9 +480,13 @@ func TestClaimIsProved(t *testing.T) {
 		}
 	}
 	dir = folder(docs)
-	dir["sub/notes.txt"], dir["a\x1bb"] = &fstest.MapFile{}, &fstest.MapFile{Data: []byte("x")}
-	if _, _, problems, _ := Verify(dir); len(problems) != 2 || !strings.HasPrefix(problems[0], `"a\x1bb": extra`) || !strings.Contains(problems[1], `sub/notes.txt: extra`) {
-		t.Errorf("an extra file: %q", problems)
+	dir["sub/notes.txt"], dir["a\x1bb"], dir["empty"] = &fstest.MapFile{}, &fstest.MapFile{Data: []byte("x")}, &fstest.MapFile{Mode: fs.ModeDir}
+	want := []string{`"a\x1bb"`, "empty", "sub"}
+	_, _, problems, _ = Verify(dir)
+	for i, name := range want {
+		if len(problems) != len(want) || problems[i] != name+": extra: the manifest does not list it" {
+			t.Fatalf("extra are %q, want %q", problems, want)
+		}
 	}
 }
 

@@ -209,6 +209,9 @@ type Report struct {
 	Contradictory int64    `json:"contradictoryLines,omitempty"`
 	Assumptions   []string `json:"assumptions"`
 
+	// computed are the assumptions that the figures rest on, as the claim says them.
+	computed []string
+
 	in    Input
 	terms Terms
 }
@@ -282,11 +285,15 @@ func Build(in Input) (*Report, error) {
 	r.figure(&r.Figure, Sum(in.Intervals, false))
 	r.figure(&r.Contestable, Sum(in.Intervals, true))
 	r.crossReference()
-	r.Assumptions = append(t.assumptions(), method...)
+	r.computed = append(t.assumptions(), method...)
+	r.Assumptions = slices.Concat(t.assumptions(), t.reminders(), method)
 	if allFailed > 0 {
-		r.Assumptions = append(r.Assumptions, fmt.Sprintf("In %s every request failed that the clients' logs hold. The same logs hold requests that were served at most 12 hours before or after, so they are taken to be whole.", count(allFailed, "interval")))
+		whole := fmt.Sprintf("In %s every request failed that the clients' logs hold. The same logs hold requests that were served at most 12 hours before or after, so they are taken to be whole.", count(allFailed, "interval"))
+		r.computed, r.Assumptions = append(r.computed, whole), append(r.Assumptions, whole)
 	}
 	for _, said := range in.Said {
+		code, class, _ := strings.Cut(said, "=")
+		r.computed = append(r.computed, fmt.Sprintf("We count %s as %s.", code, counts[class]))
 		r.Assumptions = append(r.Assumptions, fmt.Sprintf("Whoever made this report said what a code counts as: %s.", said))
 	}
 	r.Missing = r.missing()
@@ -351,6 +358,9 @@ func (r *Report) figure(f *Figure, sum *big.Rat) {
 		}
 	}
 }
+
+// counts are what a person says that a code counts as, in the words of a claim.
+var counts = map[string]string{Faulted.Name(): "a fault", Contestable.Name(): "a contestable fault", Rejected.Name(): "no fault"}
 
 // method is what keywatch itself assumes, beside the terms.
 var method = []string{

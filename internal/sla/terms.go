@@ -369,14 +369,19 @@ func (c *Classes) Contradictory(code string, status int) bool {
 	return status > 0 && status < 500
 }
 
-// assumptions are the terms that nobody read at the source, in words.
-func (t Terms) assumptions() []string {
-	var out []string
-	add := func(mark Mark, format string, args ...any) {
+// adder adds to a list what is marked as assumed.
+func adder(out *[]string) func(mark Mark, format string, args ...any) {
+	return func(mark Mark, format string, args ...any) {
 		if mark == Assumed {
-			out = append(out, fmt.Sprintf(format, args...))
+			*out = append(*out, fmt.Sprintf(format, args...))
 		}
 	}
+}
+
+// assumptions are the terms of the computation that nobody read at the source, in words.
+func (t Terms) assumptions() []string {
+	var out []string
+	add := adder(&out)
 	codes := func(of []Code) string {
 		var names []string
 		for _, c := range of {
@@ -397,6 +402,14 @@ func (t Terms) assumptions() []string {
 	add(t.Contested.Mark, "AWS may contest: %s.", codes(t.Contested.Value))
 	add(t.Excluded.Mark, "No errors are: %s.", codes(t.Excluded.Value))
 	add(t.Common.Mark, "Errors that are common to AWS services, such as %s, are of the caller's side.", t.Common.Value[0])
+	return out
+}
+
+// reminders are such terms that have no part in the computation: whoever sends a claim
+// must know them, and AWS need not be told.
+func (t Terms) reminders() []string {
+	var out []string
+	add := adder(&out)
 	add(t.Exclusions.Mark, "The exclusions are those of sister agreements; nothing here looks for them.")
 	add(t.ClaimCycles.Mark, "A claim is due by the end of billing cycle %d after the incident;", t.ClaimCycles.Value)
 	add(t.ClaimDays.Mark, "or %d days after the billing period. The earlier is used.", t.ClaimDays.Value)
