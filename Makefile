@@ -16,7 +16,7 @@ GOVULNCHECK := go tool -modfile=tools/govulncheck/go.mod govulncheck
 # and what needs Node, Python or a built binary comes last.
 JSII := ./constructs
 JS := test/bench/js/node_modules/.package-lock.json
-HOUSE := ./test/localaws ./test/e2e
+HOUSE := ./test/localaws ./test/oracle ./test/e2e
 PURE = $(filter-out $(patsubst ./%,keywatch/%,$(JSII) $(HOUSE)),$(shell go list ./...))
 
 .PHONY: help
@@ -54,7 +54,7 @@ test-jsii: node_modules/.package-lock.json
 
 .PHONY: test-house
 test-house: tools bin/keywatch
-	@echo "== the whole house: local AWS and CDK CLI"
+	@echo "== the whole house: local AWS, the oracle of the SLA sum, CDK CLI"
 	@go build -o .cache/gate ./test/gate
 	@go test -json -count=1 -timeout 45m $(HOUSE) | .cache/gate house
 

@@ -51,6 +51,7 @@ var rooms = map[string]room{
 	"internal/cli":       {may: []string{"config", "constructs/spec", "internal/coverage", "internal/diag", "internal/evidence", "internal/inventory", "internal/naming", "internal/places", "internal/plan", "internal/progress", "internal/report", "internal/rules", "internal/sla", "internal/slalog", "internal/snapshot", "internal/starter"}},
 	"internal/live":      {may: []string{"constructs/spec", "internal/evidence", "internal/inventory", "internal/places", "internal/progress", "internal/sla"}, sdk: true},
 	"constructs":         {may: []string{"constructs/spec", "internal/naming", "internal/sla"}, jsii: true},
+	"test/oracle":        {},
 	"test/schema":        {},
 	"stacks":             {may: []string{"constructs", "constructs/spec"}, jsii: true},
 	".":                  {may: []string{"constructs/spec", "internal/cli", "internal/live", "internal/packed", "stacks"}, jsii: true, sdk: true},
