@@ -114,6 +114,9 @@ while a piece is missing.`,
 			if err != nil {
 				return output(err)
 			}
+			if err := cmd.Context().Err(); err != nil {
+				return environment(fmt.Errorf("write the claim: %w", err))
+			}
 			dir := j.folder()
 			if err := w.keepClaim(dir, r, docs); err != nil {
 				return err

@@ -98,7 +98,7 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 	if err := w.readLogGroups(ctx, j, m, reader); err != nil {
 		return nil, err
 	}
-	inputs, err := reader.Finish()
+	inputs, err := reader.Finish(ctx)
 	if err != nil {
 		return nil, environment(fmt.Errorf("count the requests: %w", err))
 	}
@@ -108,9 +108,11 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 		return nil, errGate
 	}
 	var reports []*sla.Report
+	var used []string // of --count-as
 	for _, in := range inputs {
 		in.Open = w.Now != nil && w.Now().Before(m.End())
-		in.Said = slices.Sorted(slices.Values(j.countAs))
+		in.Said = sla.Said(j.countAs, in.Codes)
+		used = append(used, in.Said...)
 		if err := w.readKept(j, m, &in); err != nil {
 			return nil, err
 		}
@@ -128,6 +130,11 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 			return nil, environment(err)
 		}
 		reports = append(reports, r)
+	}
+	for _, said := range slices.Sorted(slices.Values(j.countAs)) {
+		if !slices.Contains(used, said) {
+			w.note("warning", "--count-as %s: no request failed with that code where neither the terms nor the HTTP status says what it counts as", said)
+		}
 	}
 	for _, region := range slices.Sorted(maps.Keys(money.byRegion)) {
 		if !slices.ContainsFunc(reports, func(r *sla.Report) bool { return r.Region == region }) {
@@ -429,7 +436,11 @@ func readLogs(ctx context.Context, j *judging, labels map[string]string, r *slal
 				r.LeaveOut(file.name, why)
 				continue
 			}
-			f, err := os.Open(file.path)
+			if file.lost != "" {
+				r.Lose(file.name, file.lost)
+				continue
+			}
+			f, err := openUntilDone(ctx, file.path)
 			if err != nil {
 				return err
 			}
@@ -442,6 +453,25 @@ func readLogs(ctx context.Context, j *judging, labels map[string]string, r *slal
 		}
 	}
 	return nil
+}
+
+// openUntilDone opens a file: that of a pipe takes until somebody writes there.
+func openUntilDone(ctx context.Context, path string) (*os.File, error) {
+	type opened struct {
+		f   *os.File
+		err error
+	}
+	c := make(chan opened, 1)
+	go func() {
+		f, err := os.Open(path)
+		c <- opened{f, err}
+	}()
+	select {
+	case o := <-c:
+		return o.f, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // untilDone reads until somebody interrupts: a log may take minutes.
@@ -460,8 +490,8 @@ func (u untilDone) Read(p []byte) (int, error) {
 // logFile is one to be read.
 type logFile struct {
 	path string // absolute
-	// leftOut says why it is not read.
-	leftOut string
+	// leftOut says why it is not read, lost why it cannot be, though it may be a log.
+	leftOut, lost string
 	// name is how a report and a claim call it: as little of the path as tells the
 	// files apart. Where they lie on somebody's disk is nobody's business at AWS, and the
 	// same logs make the same claim from wherever they are read.
@@ -518,7 +548,7 @@ func logFiles(named []string, labels map[string]string) ([]logFile, error) {
 			}
 			f := logFile{path: path, name: labels[root] + filepath.ToSlash(strings.TrimPrefix(path, walked))}
 			if path != walked {
-				f.leftOut = irregular(path, d)
+				f.leftOut, f.lost = irregular(path, d)
 			}
 			// A folder comes before what is named within, so it gives the name.
 			if !known[path] {
@@ -535,21 +565,21 @@ func logFiles(named []string, labels map[string]string) ([]logFile, error) {
 	return files, nil
 }
 
-// irregular says why something in a folder is no file to be read, or "".
-func irregular(path string, d fs.DirEntry) string {
+// irregular says why something in a folder is no file to be read, or one that is lost.
+func irregular(path string, d fs.DirEntry) (leftOut, lost string) {
 	if d.Type().IsRegular() {
-		return ""
+		return "", ""
 	}
 	link := d.Type()&fs.ModeSymlink != 0
 	switch info, err := os.Stat(path); {
 	case err != nil:
-		return "a link that leads nowhere"
+		return "", "it is a link that leads nowhere"
 	case link && info.IsDir():
-		return "a link to a folder; name the folder itself"
+		return "", "it is a link to a folder, and such are not followed; name the folder itself"
 	case !info.Mode().IsRegular():
-		return "no regular file; a pipe is read if it is named itself"
+		return "no regular file; a pipe is read if it is named itself", ""
 	}
-	return ""
+	return "", ""
 }
 
 // apart refuses a folder for the claim among the logs: the next run would take it for one.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -187,7 +188,10 @@ func TestUnknownCodesMustBeJudged(t *testing.T) {
 	if r := judged(); r.Figure.Faults != 0 || r.Unjudged != 1 || !strings.Contains(strings.Join(r.Missing, " "), "1 request failed with a code that the terms do not know (NewException: 1)") {
 		t.Errorf("%+v %q", r.Codes, r.Missing)
 	}
-	r := judged("--count-as", "NewException=fault")
+	r := judged("--count-as", "NewException=fault", "--count-as", "Never=rejected")
+	if said := d.stderr.String(); !strings.Contains(said, "--count-as Never=rejected: no request failed with that code") || strings.Contains(said, "NewException") || strings.Contains(strings.Join(r.Assumptions, " "), "Never") {
+		t.Errorf("%s %q", said, r.Assumptions)
+	}
 	if r.Figure.Faults != 1 || r.Unjudged != 0 || strings.Contains(strings.Join(r.Missing, " "), "do not know") || !strings.Contains(strings.Join(r.Assumptions, " "), "NewException=fault") {
 		t.Errorf("%+v %q", r.Codes, r.Missing)
 	}
@@ -299,11 +303,11 @@ func TestWhatIsNoFileIsLeftOut(t *testing.T) {
 		}
 		got := map[string]string{}
 		for _, f := range files {
-			got[f.name] = f.leftOut
+			got[f.name] = f.leftOut + f.lost
 		}
 		if want := map[string]string{
-			root + "/a.json": "", root + "/file": "", root + "/folder": "a link to a folder; name the folder itself",
-			root + "/dangling": "a link that leads nowhere", root + "/loop": "a link that leads nowhere",
+			root + "/a.json": "", root + "/file": "", root + "/folder": "it is a link to a folder, and such are not followed; name the folder itself",
+			root + "/dangling": "it is a link that leads nowhere", root + "/loop": "it is a link that leads nowhere",
 			root + "/device": "no regular file; a pipe is read if it is named itself", "null": "",
 		}; !maps.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
@@ -333,8 +337,12 @@ func TestReadingCanBeInterrupted(t *testing.T) {
 	if err := os.WriteFile(file, event, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	silent := filepath.Join(dir, "pipe")
+	if out, err := exec.CommandContext(t.Context(), "mkfifo", silent).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
 	go interrupt()
-	for _, path := range []string{fmt.Sprintf("/dev/fd/%d", read.Fd()), file} { // the first waits for it
+	for _, path := range []string{silent, fmt.Sprintf("/dev/fd/%d", read.Fd()), file} { // the first waits for it
 		_, err := d.judgeMonth(ctx, &judging{month: "2026-10", account: "111122223333", region: "eu-west-1", cloudTrail: []string{path}, malformed: "0"})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", path, err)

@@ -105,7 +105,7 @@ func Claim(r *Report, health *Digest) ([]Document, error) {
 	for _, f := range r.Files {
 		m.Inputs = append(m.Inputs, Digest{f.Name, f.Bytes, f.SHA256, f.LeftOut})
 	}
-	if health != nil {
+	if health != nil && !slices.Contains(m.Inputs, *health) { // the log group's export holds both
 		m.Inputs = append(m.Inputs, *health)
 	}
 	slices.SortFunc(m.Inputs, func(a, b Digest) int { return strings.Compare(a.Name, b.Name) })
@@ -336,7 +336,10 @@ func (r *Report) review() []byte {
 // misses the commitment.
 func (r *Report) request() string {
 	f, rests := r.Figure, ""
+	unpaid := f.AboveFloor != nil && !*f.AboveFloor && *r.Contestable.AboveFloor
 	switch {
+	case f.Missed && unpaid:
+		f, rests = r.Contestable, fmt.Sprintf(" It is the figure with contestable faults; the one without them is not above $%s, the least that is paid.", r.terms.Floor.Value)
 	case !f.Missed:
 		f, rests = r.Contestable, " It is the figure with contestable faults; without them the commitment was kept."
 	case r.Contestable.Faults > f.Faults:
@@ -443,10 +446,10 @@ func (r *Report) markdown() []byte {
 		item("%s.", r.contradictory())
 	}
 	item("requests.csv: %s", Redaction)
-	item("The inputs are in %s, with SHA-256.", ManifestName)
+	item("The name and SHA-256 of each input are kept; we send them on request.")
 
 	chapter("Terms used, and what is assumed")
-	p("KMS SLA, last updated %s; terms.json has each term with its source. Read at the source: the commitment, the tiers, and that a credit is paid above $%s only. Assumed:", r.Terms, r.terms.Floor.Value)
+	p("KMS SLA, last updated %s. Read at the source: the commitment, the tiers, and that a credit is paid above $%s only. Assumed:", r.Terms, r.terms.Floor.Value)
 	space()
 	for _, a := range r.computed {
 		item("%s", a)

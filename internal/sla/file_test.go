@@ -78,7 +78,7 @@ func TestAnIntervalWithFaultsNeedsADenominator(t *testing.T) {
 		t.Errorf("known: sum %s, missing %q", r.Figure.SumExact, r.Missing)
 	}
 	in.Kept[287].Known = false
-	if r := build(t, in); len(r.Missing) != 1 || !strings.Contains(r.Missing[0], "(--evidence)") || r.Below[0].RequestsFrom != "a source of faults alone" {
+	if r := build(t, in); len(r.Missing) != 1 || !strings.Contains(r.Missing[0], "(--evidence)") || r.Below[0].RequestsFrom != "logs that do not hold all requests" {
 		t.Errorf("unknown: missing %q", r.Missing)
 	}
 	in.Kept = in.Kept[1:]

@@ -94,16 +94,20 @@ func ReadHealth(name string, data []byte, m Month, region string) ([]Event, int,
 	d := json.NewDecoder(bytes.NewReader(text))
 	for {
 		begin := len(text) - len(bytes.TrimLeft(text[d.InputOffset():], " \t\r\n"))
+		var raw json.RawMessage
 		var v healthValue
-		err := d.Decode(&v)
+		err := d.Decode(&raw)
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if err == nil {
+			err = json.Unmarshal(raw, &v)
 		}
 		if err != nil {
 			// The decoder's own words may quote the file.
 			return nil, 0, fmt.Errorf("%s: byte %d: not an AWS Health event; %s", name, d.InputOffset(), healthForms)
 		}
-		none = none || v.none()
+		none = none || asked(raw)
 		for i, h := range v.all() {
 			e := h.event()
 			if h.Service == "KMS" || v.Source == "aws.health" {
@@ -163,13 +167,22 @@ type healthValue struct {
 	Time   healthTime    `json:"time"`
 	Detail *healthEvent  `json:"detail"`
 	Events []healthEvent `json:"events"`
-	// Streams is there in what the log commands print, which is a list of events too.
-	Streams json.RawMessage `json:"searchedLogStreams"`
 	healthEvent
 }
 
-// none says that AWS Health was asked and had nothing to tell.
-func (v healthValue) none() bool { return v.Events != nil && len(v.Events) == 0 && v.Streams == nil }
+// asked says that a value is the answer of AWS Health that there is nothing to tell:
+// other commands print empty lists of events too, with members of their own.
+func asked(raw []byte) bool {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil || members["events"] == nil {
+		return false
+	}
+	var events []json.RawMessage
+	empty := json.Unmarshal(members["events"], &events) == nil && events != nil && len(events) == 0
+	delete(members, "events")
+	delete(members, "nextToken")
+	return empty && len(members) == 0
+}
 
 func (v healthValue) all() []healthEvent {
 	all := v.Events

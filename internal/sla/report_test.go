@@ -303,6 +303,10 @@ func TestAClaimAsksForACredit(t *testing.T) {
 			"10 % ($10.00) of the charges for KMS in eu-west-1, October 2026."},
 		"contestable alone": {func(in *Input) { in.Intervals[287].Requests = 100; contest(in, 400) },
 			"25 % ($25.00) of the charges for KMS in eu-west-1, October 2026. It is the figure with contestable faults; without them the commitment was kept."},
+		"unpaid alone": {func(in *Input) { in.Charges = rat(t, "6"); contest(in, 500) },
+			"100 % ($6.00) of the charges for KMS in eu-west-1, October 2026. It is the figure with contestable faults; the one without them is not above $1, the least that is paid."},
+		"unpaid both": {func(in *Input) { in.Charges = rat(t, "6") },
+			"10 % ($0.60) of the charges for KMS in eu-west-1, October 2026. It is the figure without contestable faults; the one with them is shown beside."},
 		"no charges": {func(in *Input) { in.Charges, in.Intervals[288] = nil, Interval{} }, "10 % of the charges for KMS in eu-west-1, October 2026."},
 	} {
 		in := failing(t)
@@ -341,8 +345,7 @@ func TestNotesToOneselfAreNotSent(t *testing.T) {
 		"To be received by 2026-12-30, the earlier of: 2026-12-30: 60 days after the billing period; 2026-12-31: the end of billing cycle 2 after the month.",
 		"in the AWS Support Center of account 111122223333, under Account and billing",
 		"The exclusions are those of sister agreements; nothing here looks for them.",
-		"A claim is due by the end of billing cycle 2 after the incident;",
-		"or 60 days after the billing period.",
+		"A claim is due by the end of billing cycle 2 after the incident, or 60 days after the billing period; the earlier is used.",
 		"A claim needs what those of sister agreements need.",
 	}, r.Missing...) {
 		if !strings.Contains(review, note) {
@@ -357,10 +360,10 @@ func TestNotesToOneselfAreNotSent(t *testing.T) {
 			t.Errorf("claim.md says %q", bad)
 		}
 	}
-	if want := "We count HTTP-504 as a fault. - We count Odd as a contestable fault. - We count Odder as no fault."; !strings.Contains(claim, want) {
+	if want := "we count HTTP-504 as a fault. - Where neither the agreement nor the HTTP status says more, we count Odd as a contestable fault. - Where neither the agreement nor the HTTP status says more, we count Odder as no fault."; !strings.Contains(claim, want) {
 		t.Errorf("claim.md does not say %q", want)
 	}
-	if len(r.Missing) != 1 || !strings.Contains(strings.Join(r.Assumptions, " "), "Whoever made this report said what a code counts as: HTTP-504=fault.") {
+	if len(r.Missing) != 1 || !strings.Contains(strings.Join(r.Assumptions, " "), "Whoever made this report said what a code counts as, where neither the terms nor the HTTP status says it: HTTP-504=fault.") {
 		t.Errorf("missing %q, assumed %q", r.Missing, r.Assumptions)
 	}
 	for _, reminder := range r.terms.reminders() {
@@ -584,8 +587,11 @@ func TestWhatIsNoHealthEventProvesNothing(t *testing.T) {
 		" \n":  none,
 		"null": none,
 		// What the log commands print of nothing found.
-		`{"events":[],"searchedLogStreams":[]}`: none,
-		faultLine:                               none,
+		`{"events":[],"searchedLogStreams":[]}`:                        none,
+		`{"events":[],"nextForwardToken":"f","nextBackwardToken":"b"}`: none,
+		`{"Events":[]}`:   none,
+		`{"events":null}`: none,
+		faultLine:         none,
 		`{"Records":[{"eventSource":"kms.amazonaws.com","eventTime":"2026-10-07T10:00:00Z"}]}`:                 none,
 		`{"time":"2026-10-07T10:00:00Z","requestId":"a","operation":"Sign","region":"eu-west-1","status":200}`: none,
 		`{"time":"2026-10-07T10:00:00Z","service":"payments"}`:                                                 none,

@@ -293,8 +293,8 @@ func Build(in Input) (*Report, error) {
 	}
 	for _, said := range in.Said {
 		code, class, _ := strings.Cut(said, "=")
-		r.computed = append(r.computed, fmt.Sprintf("We count %s as %s.", code, counts[class]))
-		r.Assumptions = append(r.Assumptions, fmt.Sprintf("Whoever made this report said what a code counts as: %s.", said))
+		r.computed = append(r.computed, fmt.Sprintf("Where neither the agreement nor the HTTP status says more, we count %s as %s.", code, counts[class]))
+		r.Assumptions = append(r.Assumptions, fmt.Sprintf("Whoever made this report said what a code counts as, where neither the terms nor the HTTP status says it: %s.", said))
 	}
 	r.Missing = r.missing()
 	return r, nil
@@ -394,7 +394,7 @@ func (r *Report) missing() []string {
 		add("No log holds a record of any service for %s of the month (the first is %s), which count as 100 %% available; if logs are missing, add them.", count(len(days), "day"), days[0])
 	}
 	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
-		add("%s with faults and without a count of all requests (the first begins %s): only a rule for faults saw them, or client logs that hold nothing else of that time. Add CloudTrail or client logs of all requests, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
+		add("%s with faults and without a count of all requests (the first begins %s): the logs hold nothing but failures of that time, or a rule for faults knows of one that the clients' logs do not hold. Add CloudTrail or the logs of all clients, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
 	}
 	if r.Unknown == r.Intervals {
 		add("The folder of --evidence holds no numbers of this account, region and month: all requests are counted from the logs. Name the folder into which they were collected, or leave --evidence out.")
@@ -402,7 +402,10 @@ func (r *Report) missing() []string {
 	if r.Unjudged > 0 {
 		hidden := ""
 		if slices.ContainsFunc(r.Codes, func(c CodeCount) bool { return c.Code == Hidden }) {
-			hidden = " " + Hidden + " stands for what has not the form of a code of AWS: it cannot be named, so look for it in the logs."
+			hidden += " " + Hidden + " stands for what has not the form of a code of AWS: it cannot be named, so look for it in the logs."
+		}
+		if slices.ContainsFunc(r.Codes, func(c CodeCount) bool { return c.Code == OtherCodes }) {
+			hidden += " " + OtherCodes + " stands for all codes that the terms do not know, since there are too many of them."
 		}
 		add("%s failed with a code that the terms do not know (%s). They count as no faults; look up what the codes mean and say it: --count-as CODE=fault, contestable or rejected.%s", count(int(r.Unjudged), "request"), r.unknownCodes(), hidden)
 	}
@@ -452,6 +455,9 @@ func (r *Report) lacksCredit(add func(format string, args ...any)) {
 		add("Without contestable faults the credit of $%s is not above $%s, the least that is paid: the claim rests on faults that AWS may contest.", r.Figure.Credit, floor)
 	}
 }
+
+// OtherCodes stands for all codes that the terms do not know, if there are too many.
+const OtherCodes = "other"
 
 // ClientLogs is the source that the agreement asks for.
 const ClientLogs = "client logs"

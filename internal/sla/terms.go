@@ -3,6 +3,7 @@ package sla
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -289,8 +290,11 @@ func (c *Classes) Codes() []string {
 // CountAs takes the word of a person for a code, or the status of requests without
 // one ([StatusCode]), that the terms do not judge: as fault, contestable or rejected.
 func (c *Classes) CountAs(code, class string) error {
-	status := 0
-	if n, err := fmt.Sscanf(code, statusCode, &status); n == 1 && err == nil && StatusCode(status) == code {
+	if number, ok := strings.CutPrefix(code, "HTTP-"); ok {
+		status, err := strconv.Atoi(number)
+		if err != nil || StatusCode(status) != code || status < 100 || status > 599 {
+			return fmt.Errorf("%s is no HTTP status; allowed: HTTP-300 to HTTP-599, as far as the terms do not judge them", code)
+		}
 		if is := c.judge("", status); is != Unjudged {
 			return fmt.Errorf("%s is judged by the terms, and counts as %s", code, is.Name())
 		}
@@ -351,9 +355,22 @@ func (c *Classes) judge(code string, status int) Class {
 }
 
 // StatusCode stands for the code of a request that has but a status.
-func StatusCode(status int) string { return fmt.Sprintf(statusCode, status) }
+func StatusCode(status int) string { return fmt.Sprintf("HTTP-%d", status) }
 
-const statusCode = "HTTP-%d"
+// Said are those of CODE=CLASS that had a part in what was counted.
+func Said(all []string, codes []CodeCount) []string {
+	var out []string
+	for _, said := range all {
+		code, class, _ := strings.Cut(said, "=")
+		if slices.ContainsFunc(codes, func(c CodeCount) bool {
+			return c.Code == OtherCodes || short(c.Code) == short(code) && (c.CountsAs == class || class == Faulted.Name() && c.CountsAs == Contestable.Name())
+		}) {
+			out = append(out, said)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
 
 // Contradictory says that the status is not one of the code: below 500 of a fault, or
 // from 500 on of a client error. A code that the terms do not know, such as the
@@ -411,8 +428,7 @@ func (t Terms) reminders() []string {
 	var out []string
 	add := adder(&out)
 	add(t.Exclusions.Mark, "The exclusions are those of sister agreements; nothing here looks for them.")
-	add(t.ClaimCycles.Mark, "A claim is due by the end of billing cycle %d after the incident;", t.ClaimCycles.Value)
-	add(t.ClaimDays.Mark, "or %d days after the billing period. The earlier is used.", t.ClaimDays.Value)
+	add(t.ClaimCycles.Mark, "A claim is due by the end of billing cycle %d after the incident, or %d days after the billing period; the earlier is used.", t.ClaimCycles.Value, t.ClaimDays.Value)
 	add(t.Contents.Mark, "A claim needs what those of sister agreements need.")
 	return out
 }

@@ -34,7 +34,7 @@ func (iv Interval) from() string {
 	case iv.ByMetric:
 		return Metric + " and the failed requests of the logs"
 	case iv.FaultsOnly:
-		return "a source of faults alone"
+		return "logs that do not hold all requests"
 	}
 	return "logs"
 }

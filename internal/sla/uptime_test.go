@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,11 +295,29 @@ func TestWhatAPersonSaysOfCodes(t *testing.T) {
 	}
 	for said, want := range map[string]string{
 		"HTTP-500": "counts as fault", "HTTP-429": "counts as rejected", "HTTP-200": "counts as served", "Throttling": "counts as rejected",
-		"New": "said twice", "HTTP-504": "said twice",
+		"New": "said twice", "HTTP-504": "said twice", "NewException": "said twice",
+		"HTTP-099": "is no HTTP status", "HTTP-600": "is no HTTP status", "HTTP-": "is no HTTP status", "HTTP-0504": "is no HTTP status", "HTTP-x": "is no HTTP status",
 	} {
 		if err := classes.CountAs(said, "rejected"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", said, err, want)
 		}
+	}
+}
+
+// Only what a person said that had a part in the count is repeated, in one order.
+func TestWhatHadAPart(t *testing.T) {
+	t.Parallel()
+	codes := []CodeCount{{"NewException", "fault", 3}, {"NewException", "rejected", 1}, {"Odd", "contestable", 1}, {"HTTP-504", "unknown", 1}, {"ThrottlingException", "rejected", 9}}
+	all := []string{"Odd=fault", "New=fault", "Never=fault", "HTTP-504=rejected"}
+	for range 2 {
+		if got := Said(all, codes); !slices.Equal(got, []string{"New=fault", "Odd=fault"}) {
+			t.Errorf("%q", got)
+		}
+		slices.Reverse(all)
+	}
+	// Where all are one, nobody can tell.
+	if got := Said(all, []CodeCount{{OtherCodes, "fault", 3}}); len(got) != len(all) {
+		t.Errorf("%q", got)
 	}
 }
 

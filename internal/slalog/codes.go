@@ -17,11 +17,8 @@ type codes struct {
 	over bool
 }
 
-// otherCode stands for all codes that the terms do not know, if there are too many.
-const (
-	otherCode = "other"
-	mostCodes = 255
-)
+// mostCodes have a number of their own.
+const mostCodes = 255
 
 func newCodes(known []string) *codes {
 	c := &codes{names: append([]string{""}, known...), index: map[string]uint8{}}
@@ -61,7 +58,7 @@ func (c *codes) number(name string) uint8 {
 // which of them came first must not matter.
 func (c *codes) name(i uint8) string {
 	if int(i) >= len(c.names) || c.over && int(i) >= c.known {
-		return otherCode
+		return sla.OtherCodes
 	}
 	return c.names[i]
 }

@@ -1,6 +1,8 @@
 package slalog
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -146,7 +148,7 @@ func TestMoreCodesThanNumbers(t *testing.T) {
 	}
 	for range 3 {
 		got := readAll(t, reader(t), trail(file(records...)))
-		if want := []sla.CodeCount{{Code: otherCode, CountsAs: "unknown", Requests: 396}, {Code: "ThrottlingException", CountsAs: "rejected", Requests: 4}}; !slices.Equal(got.Codes, want) {
+		if want := []sla.CodeCount{{Code: sla.OtherCodes, CountsAs: "unknown", Requests: 396}, {Code: "ThrottlingException", CountsAs: "rejected", Requests: 4}}; !slices.Equal(got.Codes, want) {
 			t.Errorf("%+v", got.Codes)
 		}
 		rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
@@ -156,6 +158,16 @@ func TestMoreCodesThanNumbers(t *testing.T) {
 // Of two words for one request the same is told in whatever order they come, also when
 // there are more codes than numbers.
 func TestTwoCodesOfOneRequest(t *testing.T) {
+	known := newCodes([]string{"ThrottlingException"})
+	status, other, another := known.number("HTTP-429"), known.number("ZzzException"), known.number("AaaException")
+	order := []uint8{0, status, another, other, known.number("ThrottlingException")} // a code of the terms before all, a status after codes
+	for i, a := range order {
+		for j, b := range order {
+			if known.more(a, b) != (i > j) {
+				t.Errorf("%q before %q: %v", known.name(a), known.name(b), i <= j)
+			}
+		}
+	}
 	t.Parallel()
 	var records []string
 	for i := range 300 {
@@ -218,6 +230,8 @@ func TestATotalOutageInAWholeLog(t *testing.T) {
 		"the client's own fault":                        {bridge(1), outage + near, false},
 		"the client's own fault, and one was served":    {bridge(1), outage + line("2026-10-07T12:04:00Z", 4, 200), false},
 		"another client's fault and nothing of the own": {bridge(9), near, true},
+		"another client's rejected request":             {strings.Replace(bridge(9), "KMSInternalException", "AccessDenied", 1), outage + near, true},
+		"a fault and a rejected request of a rule":      {bridge(9) + strings.Replace(bridge(8), "KMSInternalException", "AccessDenied", 1), "", true},
 	} {
 		got := readAll(t, reader(t), trail(test.bridge), client(test.client))
 		if iv := got.Intervals[interval]; iv.FaultsOnly != test.only {
@@ -289,5 +303,33 @@ func TestAttemptsWithoutAnAnswerAreReported(t *testing.T) {
 	elsewhere := trail(at(Place{account, "us-east-1"}, kms("2026-10-01T00:00:00Z", uuid(1), "")))
 	if in := readPlaces(t, readerOf(t, Place{Account: account}, october), attempt, elsewhere); len(in) != 2 || in[1].Skipped[otherPlace] != 1 || in[0].Skipped[otherPlace] != 1 {
 		t.Errorf("beside another region: %+v", in)
+	}
+}
+
+// Who interrupts while requests are counted, of which there may be millions, does not
+// wait for the end either.
+func TestCountingCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	r := reader(t)
+	r.tally.max = 8
+	if err := r.CloudTrail("f", &flood{n: 200}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if in, err := r.Finish(ctx); !errors.Is(err, context.Canceled) || in != nil {
+		t.Errorf("%v, %v", in, err)
+	}
+}
+
+// A digest is alone in its file. What looks like one among events is a record that
+// nobody understands, and does not take the others with it.
+func TestADigestAmongEvents(t *testing.T) {
+	t.Parallel()
+	digest := `{"digestStartTime":"2026-10-01T00:00:00Z"}`
+	event := func(n int) string { return kms("2026-10-01T00:00:00Z", uuid(n), "") }
+	got := readAll(t, reader(t), trail(event(1)+"\n"+digest+"\n"+event(2)))
+	if f := got.Files[0]; total(got).Requests != 2 || got.Malformed.Count != 1 || f.LeftOut != "" {
+		t.Errorf("%+v, %d requests, %+v", f, total(got).Requests, got.Malformed)
 	}
 }

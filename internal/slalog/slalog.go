@@ -16,6 +16,7 @@ package slalog
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -261,6 +262,11 @@ func (r *Reader) LeaveOut(name, why string) {
 	r.files = append(r.files, sla.File{Name: visible(name), LeftOut: why})
 }
 
+// Lose notes a file that cannot be read, though it may be a log, and why.
+func (r *Reader) Lose(name, why string) {
+	r.files = append(r.files, sla.File{Name: visible(name), Damage: why})
+}
+
 // CloudTrail reads a file with CloudTrail records in any of their forms. What is
 // wrong with the file is noted in the report; an error is one of reading it.
 func (r *Reader) CloudTrail(name string, in io.Reader) error {
@@ -448,7 +454,7 @@ func (r *Reader) add(p *place, rec *record) error {
 
 // Finish counts what was read: an input for each place that was wanted, has a request
 // to KMS in the month, or an attempt at one that nobody answered, sorted. The reader cannot be used after it.
-func (r *Reader) Finish() ([]sla.Input, error) {
+func (r *Reader) Finish(ctx context.Context) ([]sla.Input, error) {
 	all := make([]sla.Input, len(r.judged))
 	for i, p := range r.judged {
 		all[i] = sla.Input{
@@ -456,7 +462,7 @@ func (r *Reader) Finish() ([]sla.Input, error) {
 			Files: r.files, Skipped: r.skips(p), Malformed: r.malformed, Seen: p.hours(r.Month), Contradictory: p.contradictory,
 		}
 	}
-	if err := r.tally.finish(all); err != nil {
+	if err := r.tally.finish(ctx, all); err != nil {
 		return nil, err
 	}
 	var out []sla.Input

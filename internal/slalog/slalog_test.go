@@ -103,7 +103,7 @@ func readPlaces(t testing.TB, r *Reader, all ...input) []sla.Input {
 
 func finish(t testing.TB, r *Reader) []sla.Input {
 	t.Helper()
-	out, err := r.Finish()
+	out, err := r.Finish(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package slalog
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -210,7 +211,10 @@ func decode(b *[entrySize]byte) entry {
 }
 
 // each hands over every request once. It ends the tally and removes its files.
-func (t *tally) each(f func(entry)) error {
+func (t *tally) each(ctx context.Context, f func(entry)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	t.compact()
 	if t.files == nil {
 		for _, e := range t.buf {
@@ -230,7 +234,7 @@ func (t *tally) each(f func(entry)) error {
 		if err := p.each(sub.put); err != nil {
 			return err
 		}
-		if err := sub.each(f); err != nil {
+		if err := sub.each(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -336,7 +340,7 @@ func betterWord(a, b failed) failed {
 }
 
 // finish counts, into the input of each place.
-func (t *tally) finish(in []sla.Input) error {
+func (t *tally) finish(ctx context.Context, in []sla.Input) error {
 	type request struct {
 		place uint16
 		id    requestID
@@ -356,7 +360,7 @@ func (t *tally) finish(in []sla.Input) error {
 		in[i].Intervals = make([]sla.Interval, t.month.Intervals())
 		counts[i] = newCount(t.month.Intervals())
 	}
-	err := t.each(func(e entry) {
+	err := t.each(ctx, func(e entry) {
 		n, of := counts[e.place], &in[e.place]
 		client := e.origins&(1<<Client) != 0
 		if client && e.class == sla.Served {

@@ -201,7 +201,7 @@ func readLogs(args []string, out io.Writer) error {
 			}
 		}
 	}
-	all, err := r.Finish()
+	all, err := r.Finish(context.Background())
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ from generate import (
 
 LOGS = "logs"
 METRIC = "CloudWatch SuccessfulRequest and the failed requests of the logs"
-FAULTS_ALONE = "a source of faults alone"
+FAULTS_ALONE = "logs that do not hold all requests"
 
 
 class Word(IntEnum):
