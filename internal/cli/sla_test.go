@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -747,6 +748,72 @@ func TestWhereAClaimIsWritten(t *testing.T) {
 	files := fmt.Sprintf("%d files; the SHA-256 of its manifest is\n", len(entries)-1)
 	if said, _ := d.run("sla", "verify", empty); !strings.HasPrefix(out, empty+": "+files) || !strings.Contains(said, ", "+files) {
 		t.Errorf("%s%swant %s", out, said, files)
+	}
+}
+
+// A folder that is there stays as it was made: an empty one is filled, the current
+// directory too, and one with a claim keeps its mode.
+func TestTheFolderOfAClaimKeepsItsMode(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "claim")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o710)); err != nil {
+		t.Fatal(err)
+	}
+	stat := func() os.FileInfo {
+		t.Helper()
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm() != 0o710 {
+			t.Fatalf("%v: %v, want mode 0710", info.Mode(), err)
+		}
+		return info
+	}
+	made := stat()
+	t.Chdir(dir)
+	d, _ := newBench(t)
+	if _, status := d.run(octoberOf("claim", "-o", ".")...); status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	if _, status := d.run("sla", "verify", dir); status != ExitOK || !os.SameFile(made, stat()) {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+	for _, as := range []string{".", dir} {
+		want := "keywatch: error: " + as + " is the current directory and holds a claim; to replace it would delete the one that your shell stands in\nkeywatch: hint: run it from elsewhere, or name another folder with -o\n"
+		if _, status := d.run(octoberOf("claim", "-o", as)...); status != ExitProblems || d.stderr.String() != want || !os.SameFile(made, stat()) {
+			t.Errorf("-o %s: %d %s", as, status, d.stderr.String())
+		}
+	}
+	t.Chdir(filepath.Dir(dir))
+	if _, status := d.run(octoberOf("claim", "-o", dir)...); status != ExitOK || os.SameFile(made, stat()) {
+		t.Errorf("it was not replaced: %d %s", status, d.stderr.String())
+	}
+	if entries, err := os.ReadDir("."); err != nil || len(entries) != 1 {
+		t.Errorf("beside the claim: %v %v", entries, err)
+	}
+}
+
+// What is cut off is no claim: the manifest is moved last, and a failure leaves nothing.
+func TestAClaimIsMovedManifestLast(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	made, _ := madeClaim(t, d)
+	docs := []sla.Document{{Name: "claim.md"}, {Name: "no such file"}, {Name: sla.ManifestName}}
+	to := t.TempDir()
+	if err := moveAll(made, to, docs); err == nil || !has(made, sla.ManifestName) {
+		t.Errorf("%v; the manifest is gone, before another file", err)
+	}
+	if entries, err := os.ReadDir(to); err != nil || len(entries) != 0 {
+		t.Errorf("left over: %v %v", entries, err)
+	}
+}
+
+func TestAFolderThatCannotBeMoved(t *testing.T) {
+	t.Parallel()
+	busy := &os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EBUSY}
+	var hint advised
+	if err := immovable("a", busy); !errors.As(err, &hint) || hint.hint != "a is in use, as a mount point is, and stays as it was; name another folder with -o" {
+		t.Errorf("%v", err)
+	}
+	if err := immovable("a", os.ErrPermission); errors.As(err, &hint) {
+		t.Errorf("another reason: %v", err)
 	}
 }
 
