@@ -714,6 +714,56 @@ func TestADamagedRecordOfAFiling(t *testing.T) {
 	}
 }
 
+// What is no regular file is no record: a pipe is not waited for, and a link, if to the
+// record itself, is not followed.
+func TestARecordThatIsNoRegularFile(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	dir, hash := madeClaim(t, d)
+	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	record, moved := filepath.Join(dir, sla.FiledName), filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(record, moved); err != nil {
+		t.Fatal(err)
+	}
+	read := d.ReadFile
+	d.ReadFile = func(path string) ([]byte, error) {
+		if path == record {
+			t.Error("it was read")
+			path = moved
+		}
+		return read(path)
+	}
+	for kind, put := range map[string]func() error{
+		"pipe":                    func() error { return syscall.Mkfifo(record, 0o600) },
+		"link":                    func() error { return os.Symlink(moved, record) },
+		"link that leads nowhere": func() error { return os.Symlink("nowhere", record) },
+	} {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		out, status := d.run("sla", "status", "--claims", dir, "--format", "json")
+		if status != ExitProblems || !strings.Contains(out, `"filed.json: is no regular file"`) || !strings.Contains(out, `"sentUnknown": true`) || strings.Contains(out, `"sent"`) {
+			t.Errorf("%s: %d\n%s", kind, status, out)
+		}
+		want := dir + ": filed.json: is no regular file\nkeywatch: hint: nobody can say whether it was sent; "
+		if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitProblems || !strings.Contains(d.stderr.String(), want) {
+			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
+		}
+		want = dir + " holds a claim that was changed since: filed.json: is no regular file\n"
+		if _, status := d.run(octoberOf("claim", "-o", dir)...); status != ExitProblems || !strings.Contains(d.stderr.String(), want) {
+			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
+		}
+		if err := os.Remove(record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.opened != 1 {
+		t.Errorf("%d cases were opened", b.opened)
+	}
+}
+
 // A claim goes into a folder that is empty, and never in the place of a link.
 func TestWhereAClaimIsWritten(t *testing.T) {
 	t.Parallel()

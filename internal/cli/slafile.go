@@ -178,9 +178,14 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 	return c, hash, nil
 }
 
-// readFiling is the record of a claim with that manifest, or nil.
+// readFiling is the record of a claim with that manifest, or nil. A pipe could be read
+// without end, and a link leads to a record that is not of this folder.
 func (w *World) readFiling(dir, hash string) (*sla.Filing, error) {
-	data, err := w.ReadFile(filepath.Join(dir, sla.FiledName))
+	path := filepath.Join(dir, sla.FiledName)
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", sla.FiledName)
+	}
+	data, err := w.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
