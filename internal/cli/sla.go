@@ -157,7 +157,7 @@ keywatch sla claim printed, and give it: --manifest HASH.`,
 			if err != nil {
 				return err
 			}
-			if hash != "" && !strings.EqualFold(hash, found) {
+			if hash != "" && found != "" && !strings.EqualFold(hash, found) {
 				problems = append(problems, fmt.Sprintf("%s: changed: its SHA-256 is %s, not %s", sla.ManifestName, found, hash))
 			}
 			for _, p := range problems {

@@ -550,12 +550,55 @@ func TestAClaimOfAnotherVersion(t *testing.T) {
 	if _, status := d.run("sla", "verify", dir); status != ExitProblems || !strings.Contains(d.stderr.String(), want) {
 		t.Errorf("sla verify: %d %s", status, d.stderr.String())
 	}
-	// One that names no account is no line of a list.
+	// One that names no account is of no month.
 	if err := os.WriteFile(path, []byte(`{"format":"keywatch-sla-claim","version":2,"month":"2026-10","account":"\u001b[2J","region":"eu-west-1"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, status := d.run("sla", "status", "--claims", dir); status != ExitEnvironment || out != "" || !strings.Contains(d.stderr.String(), "version 2") || strings.Contains(d.stderr.String(), "\x1b") {
+	if out, status := d.run("sla", "status", "--claims", dir); status != ExitProblems || !strings.Contains(out, "\nof which account, region and month is not known\n  claim   ") || !strings.Contains(out, "version 2") || strings.Contains(out, "\x1b") {
 		t.Errorf("no account: %d\n%s%s", status, out, d.stderr.String())
+	}
+}
+
+// A folder whose manifest says nothing is listed with what is wrong, beside the others.
+func TestAClaimWhoseManifestIsNoRegularFile(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	dir, hash := madeClaim(t, d)
+	claims := filepath.Dir(dir)
+	bad := filepath.Join(claims, "bad")
+	manifest := filepath.Join(bad, sla.ManifestName)
+	for kind, put := range map[string]func() error{
+		"link":                    func() error { return os.Symlink(filepath.Join(dir, sla.ManifestName), manifest) },
+		"link that leads nowhere": func() error { return os.Symlink("nowhere", manifest) },
+		"pipe":                    func() error { return syscall.Mkfifo(manifest, 0o600) },
+	} {
+		if err := errors.Join(os.Mkdir(bad, 0o700), put()); err != nil {
+			t.Fatal(err)
+		}
+		out, status := d.run("sla", "status", "--claims", claims, "--format", "json")
+		fits(t, "sla-status.schema.json", out)
+		var s statusJSON
+		if err := json.Unmarshal([]byte(out), &s); err != nil || status != ExitProblems || len(s.Months) != 1 || s.Months[0].Claims[0].Folder != dir {
+			t.Errorf("%s: %v, status %d\n%s", kind, err, status, out)
+		}
+		if len(s.Unplaced) != 1 || s.Unplaced[0].Folder != bad || !slices.Equal(s.Unplaced[0].Problems, []string{"manifest.json: is no regular file"}) {
+			t.Errorf("%s: %+v", kind, s.Unplaced)
+		}
+		out, status = d.run("sla", "status", "--claims", bad)
+		if want := "\nof which account, region and month is not known\n  claim " + bad + ": manifest.json: is no regular file; not sent"; status != ExitProblems || !strings.Contains(strings.Join(strings.Fields(out), " "), strings.Join(strings.Fields(want), " ")) {
+			t.Errorf("%s: %d\n%s", kind, status, out)
+		}
+		if !strings.Contains(out, "due next  nothing, as far as the months are known\n") {
+			t.Errorf("%s: %s", kind, out)
+		}
+		// Of what cannot be read there is no SHA-256 to compare.
+		want := "keywatch: error: " + bad + ": manifest.json: is no regular file\n"
+		if _, status := d.run("sla", "verify", bad, "--manifest", hash); status != ExitProblems || d.stderr.String() != want {
+			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
+		}
+		if err := os.RemoveAll(bad); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
