@@ -596,6 +596,14 @@ func TestAClaimWhoseManifestIsNoRegularFile(t *testing.T) {
 		if _, status := d.run("sla", "verify", bad, "--manifest", hash); status != ExitProblems || d.stderr.String() != want {
 			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
 		}
+		record := filepath.Join(bad, sla.FiledName)
+		if err := os.WriteFile(record, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want += "keywatch: hint: nobody can say whether it was sent, nor of which account it is; look in the AWS Support Center for a case about KMS; only if there is none, remove " + record + " and make the claim anew\n"
+		if _, status := d.run("sla", "file", bad); status != ExitProblems || d.stderr.String() != want {
+			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
+		}
 		if err := os.RemoveAll(bad); err != nil {
 			t.Fatal(err)
 		}

@@ -136,6 +136,8 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 	if len(problems) > 0 {
 		// One that was sent must not be made anew, and sent twice.
 		switch {
+		case err != nil && m.Account == "":
+			w.note("hint", "nobody can say whether it was sent, nor of which account it is; look in the AWS Support Center for a case about KMS; only if there is none, remove %s and make the claim anew", filepath.Join(f.dir, sla.FiledName))
 		case err != nil:
 			w.note("hint", "nobody can say whether it was sent; look in the AWS Support Center of account %s for a case about KMS, %s, %s; only if there is none, remove %s and repeat", m.Account, m.Region, m.Month, filepath.Join(f.dir, sla.FiledName))
 		case filed != nil:
