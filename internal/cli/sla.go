@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,9 +87,10 @@ sender must know, each interval and each failed request as CSV, the terms with t
 sources, and a manifest with the SHA-256 of every file and input. The same logs give
 the same bytes. Nothing is sent.
 
-A folder that is there is replaced only if it is empty, or an unchanged claim of the
-same account, region and month; a link never is. With --strict nothing is written
-while a piece is missing.`,
+A folder that is there is filled if it is empty, and replaced if it holds an unchanged
+claim of the same account, region and month; its mode stays. A link never is, nor the
+current directory with a claim. With --strict nothing is written while a piece is
+missing.`,
 		Example: `  keywatch sla claim --month 2026-10 --account 111122223333 \
     --region eu-west-1 --cloudtrail AWSLogs --requests app.jsonl.gz \
     --evidence evidence --charges 1234.56 -o claims/2026-10`,
@@ -158,7 +160,7 @@ keywatch sla claim printed, and give it: --manifest HASH.`,
 			if err != nil {
 				return err
 			}
-			if hash != "" && !strings.EqualFold(hash, found) {
+			if hash != "" && found != "" && !strings.EqualFold(hash, found) {
 				problems = append(problems, fmt.Sprintf("%s: changed: its SHA-256 is %s, not %s", sla.ManifestName, found, hash))
 			}
 			for _, p := range problems {
@@ -247,18 +249,22 @@ page before a claim rests on it).`,
 	return cmd
 }
 
-// keepClaim writes the folder in one step: beside it, and then in its place.
+// keepClaim writes the folder in one step: beside it, and then in its place. A folder
+// that is there and empty stays, and gets the files.
 func (w *World) keepClaim(dir string, r *sla.Report, docs []sla.Document) (err error) {
 	fail := func(err error) error { return environment(fmt.Errorf("write the claim: %w", err)) }
-	replace, err := w.replaceable(dir, r)
+	there, empty, err := w.replaceable(dir, r)
 	if err != nil {
 		return err
 	}
-	parent := filepath.Dir(dir)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	where := filepath.Dir(dir)
+	if empty {
+		where = dir // which can be another file system than what it lies in
+	}
+	if err := os.MkdirAll(where, 0o755); err != nil {
 		return fail(err)
 	}
-	tmp, err := os.MkdirTemp(parent, ".keywatch-claim-")
+	tmp, err := os.MkdirTemp(where, ".keywatch-claim-")
 	if err != nil {
 		return fail(err)
 	}
@@ -272,13 +278,22 @@ func (w *World) keepClaim(dir string, r *sla.Report, docs []sla.Document) (err e
 			return fail(err)
 		}
 	}
-	if replace {
-		if err := os.Rename(dir, old); err != nil {
+	if empty {
+		if err := moveAll(next, dir, docs); err != nil {
 			return fail(err)
+		}
+		return nil
+	}
+	if there != nil {
+		if err := os.Chmod(next, there.Mode()); err != nil { // what is private stays so
+			return fail(err)
+		}
+		if err := os.Rename(dir, old); err != nil {
+			return fail(immovable(dir, err))
 		}
 	}
 	if err := os.Rename(next, dir); err != nil {
-		if replace {
+		if there != nil {
 			err = errors.Join(err, os.Rename(old, dir))
 		}
 		return fail(err)
@@ -286,22 +301,47 @@ func (w *World) keepClaim(dir string, r *sla.Report, docs []sla.Document) (err e
 	return nil
 }
 
-// replaceable says whether a folder is there that a claim may replace: an empty one, or
-// a claim that nobody has changed since, or the work of a person would be lost.
-func (w *World) replaceable(dir string, r *sla.Report) (bool, error) {
-	switch info, err := os.Lstat(dir); {
+// moveAll moves the files of a claim to a folder. The manifest is the last of them, so
+// what is cut off is no claim.
+func moveAll(from, to string, docs []sla.Document) error {
+	for i, d := range docs {
+		if err := os.Rename(filepath.Join(from, d.Name), filepath.Join(to, d.Name)); err != nil {
+			for _, moved := range docs[:i] {
+				err = errors.Join(err, os.Remove(filepath.Join(to, moved.Name)))
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// immovable is of a folder that the system does not let go, as a mount point.
+func immovable(dir string, err error) error {
+	if !errors.Is(err, syscall.EBUSY) {
+		return err
+	}
+	return advised{err, fmt.Sprintf("%s is in use, as a mount point is, and stays as it was; name another folder with -o", dir)}
+}
+
+// replaceable says which folder is there, nil if none is, and whether it is empty. A
+// claim may replace one that is, or a claim that nobody has changed since, or the work
+// of a person would be lost.
+func (w *World) replaceable(dir string, r *sla.Report) (there fs.FileInfo, empty bool, err error) {
+	there, err = os.Lstat(dir)
+	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case err == nil && info.Mode()&fs.ModeSymlink != 0:
+		return nil, false, nil
+	case err == nil && there.Mode()&fs.ModeSymlink != 0:
 		w.note("error", "%s is a link, and a claim is written in the place of a folder", dir)
 		w.note("hint", "name with -o the folder that it leads to, or another one")
-		return false, errGate
+		return nil, false, errGate
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
-		return true, nil
+		return there, true, nil
 	}
 	m, hash, problems, err := sla.Verify(os.DirFS(dir))
 	filed, _ := w.readFiling(dir, hash)
+	here, _ := os.Stat(".")
 	switch {
 	case err != nil:
 		w.note("error", "%s is there and is no claim of keywatch: %v", dir, err)
@@ -311,9 +351,13 @@ func (w *World) replaceable(dir string, r *sla.Report) (bool, error) {
 		w.note("error", "%s holds the claim of %s in %s for %s", dir, m.Account, m.Region, m.Month)
 	case filed != nil:
 		w.note("error", "%s holds a claim that was sent on %s", dir, filed.Sent.Format(time.DateOnly))
+	case os.SameFile(here, there):
+		w.note("error", "%s is the current directory and holds a claim; to replace it would delete the one that your shell stands in", dir)
+		w.note("hint", "run it from elsewhere, or name another folder with -o")
+		return nil, false, errGate
 	default:
-		return true, nil
+		return there, false, nil
 	}
 	w.note("hint", "name another folder with -o, or move this one away")
-	return false, errGate
+	return nil, false, errGate
 }

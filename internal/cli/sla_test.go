@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -549,12 +550,63 @@ func TestAClaimOfAnotherVersion(t *testing.T) {
 	if _, status := d.run("sla", "verify", dir); status != ExitProblems || !strings.Contains(d.stderr.String(), want) {
 		t.Errorf("sla verify: %d %s", status, d.stderr.String())
 	}
-	// One that names no account is no line of a list.
+	// One that names no account is of no month.
 	if err := os.WriteFile(path, []byte(`{"format":"keywatch-sla-claim","version":2,"month":"2026-10","account":"\u001b[2J","region":"eu-west-1"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, status := d.run("sla", "status", "--claims", dir); status != ExitEnvironment || out != "" || !strings.Contains(d.stderr.String(), "version 2") || strings.Contains(d.stderr.String(), "\x1b") {
+	if out, status := d.run("sla", "status", "--claims", dir); status != ExitProblems || !strings.Contains(out, "\nof which account, region and month is not known\n  claim   ") || !strings.Contains(out, "version 2") || strings.Contains(out, "\x1b") {
 		t.Errorf("no account: %d\n%s%s", status, out, d.stderr.String())
+	}
+}
+
+// A folder whose manifest says nothing is listed with what is wrong, beside the others.
+func TestAClaimWhoseManifestIsNoRegularFile(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	dir, hash := madeClaim(t, d)
+	claims := filepath.Dir(dir)
+	bad := filepath.Join(claims, "bad")
+	manifest := filepath.Join(bad, sla.ManifestName)
+	for kind, put := range map[string]func() error{
+		"link":                    func() error { return os.Symlink(filepath.Join(dir, sla.ManifestName), manifest) },
+		"link that leads nowhere": func() error { return os.Symlink("nowhere", manifest) },
+		"pipe":                    func() error { return syscall.Mkfifo(manifest, 0o600) },
+	} {
+		if err := errors.Join(os.Mkdir(bad, 0o700), put()); err != nil {
+			t.Fatal(err)
+		}
+		out, status := d.run("sla", "status", "--claims", claims, "--format", "json")
+		fits(t, "sla-status.schema.json", out)
+		var s statusJSON
+		if err := json.Unmarshal([]byte(out), &s); err != nil || status != ExitProblems || len(s.Months) != 1 || s.Months[0].Claims[0].Folder != dir {
+			t.Errorf("%s: %v, status %d\n%s", kind, err, status, out)
+		}
+		if len(s.Unplaced) != 1 || s.Unplaced[0].Folder != bad || !slices.Equal(s.Unplaced[0].Problems, []string{"manifest.json: is no regular file"}) {
+			t.Errorf("%s: %+v", kind, s.Unplaced)
+		}
+		out, status = d.run("sla", "status", "--claims", bad)
+		if want := "\nof which account, region and month is not known\n  claim " + bad + ": manifest.json: is no regular file; not sent"; status != ExitProblems || !strings.Contains(strings.Join(strings.Fields(out), " "), strings.Join(strings.Fields(want), " ")) {
+			t.Errorf("%s: %d\n%s", kind, status, out)
+		}
+		if !strings.Contains(out, "due next  nothing, as far as the months are known\n") {
+			t.Errorf("%s: %s", kind, out)
+		}
+		// Of what cannot be read there is no SHA-256 to compare.
+		want := "keywatch: error: " + bad + ": manifest.json: is no regular file\n"
+		if _, status := d.run("sla", "verify", bad, "--manifest", hash); status != ExitProblems || d.stderr.String() != want {
+			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
+		}
+		record := filepath.Join(bad, sla.FiledName)
+		if err := os.WriteFile(record, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want += "keywatch: hint: nobody can say whether it was sent, nor of which account it is; look in the AWS Support Center for a case about KMS; only if there is none, remove " + record + " and make the claim anew\n"
+		if _, status := d.run("sla", "file", bad); status != ExitProblems || d.stderr.String() != want {
+			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
+		}
+		if err := os.RemoveAll(bad); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -713,6 +765,56 @@ func TestADamagedRecordOfAFiling(t *testing.T) {
 	}
 }
 
+// What is no regular file is no record: a pipe is not waited for, and a link, if to the
+// record itself, is not followed.
+func TestARecordThatIsNoRegularFile(t *testing.T) {
+	t.Parallel()
+	d, b := newBench(t)
+	dir, hash := madeClaim(t, d)
+	if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	record, moved := filepath.Join(dir, sla.FiledName), filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(record, moved); err != nil {
+		t.Fatal(err)
+	}
+	read := d.ReadFile
+	d.ReadFile = func(path string) ([]byte, error) {
+		if path == record {
+			t.Error("it was read")
+			path = moved
+		}
+		return read(path)
+	}
+	for kind, put := range map[string]func() error{
+		"pipe":                    func() error { return syscall.Mkfifo(record, 0o600) },
+		"link":                    func() error { return os.Symlink(moved, record) },
+		"link that leads nowhere": func() error { return os.Symlink("nowhere", record) },
+	} {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		out, status := d.run("sla", "status", "--claims", dir, "--format", "json")
+		if status != ExitProblems || !strings.Contains(out, `"filed.json: is no regular file"`) || !strings.Contains(out, `"sentUnknown": true`) || strings.Contains(out, `"sent"`) {
+			t.Errorf("%s: %d\n%s", kind, status, out)
+		}
+		want := dir + ": filed.json: is no regular file\nkeywatch: hint: nobody can say whether it was sent; "
+		if _, status := d.run("sla", "file", dir, "--confirm", hash, "--incomplete"); status != ExitProblems || !strings.Contains(d.stderr.String(), want) {
+			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
+		}
+		want = dir + " holds a claim that was changed since: filed.json: is no regular file\n"
+		if _, status := d.run(octoberOf("claim", "-o", dir)...); status != ExitProblems || !strings.Contains(d.stderr.String(), want) {
+			t.Errorf("%s: %d %s", kind, status, d.stderr.String())
+		}
+		if err := os.Remove(record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.opened != 1 {
+		t.Errorf("%d cases were opened", b.opened)
+	}
+}
+
 // A claim goes into a folder that is empty, and never in the place of a link.
 func TestWhereAClaimIsWritten(t *testing.T) {
 	t.Parallel()
@@ -747,6 +849,72 @@ func TestWhereAClaimIsWritten(t *testing.T) {
 	files := fmt.Sprintf("%d files; the SHA-256 of its manifest is\n", len(entries)-1)
 	if said, _ := d.run("sla", "verify", empty); !strings.HasPrefix(out, empty+": "+files) || !strings.Contains(said, ", "+files) {
 		t.Errorf("%s%swant %s", out, said, files)
+	}
+}
+
+// A folder that is there stays as it was made: an empty one is filled, the current
+// directory too, and one with a claim keeps its mode.
+func TestTheFolderOfAClaimKeepsItsMode(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "claim")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o710)); err != nil {
+		t.Fatal(err)
+	}
+	stat := func() os.FileInfo {
+		t.Helper()
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm() != 0o710 {
+			t.Fatalf("%v: %v, want mode 0710", info.Mode(), err)
+		}
+		return info
+	}
+	made := stat()
+	t.Chdir(dir)
+	d, _ := newBench(t)
+	if _, status := d.run(octoberOf("claim", "-o", ".")...); status != ExitOK {
+		t.Fatalf("%d %s", status, d.stderr.String())
+	}
+	if _, status := d.run("sla", "verify", dir); status != ExitOK || !os.SameFile(made, stat()) {
+		t.Errorf("%d %s", status, d.stderr.String())
+	}
+	for _, as := range []string{".", dir} {
+		want := "keywatch: error: " + as + " is the current directory and holds a claim; to replace it would delete the one that your shell stands in\nkeywatch: hint: run it from elsewhere, or name another folder with -o\n"
+		if _, status := d.run(octoberOf("claim", "-o", as)...); status != ExitProblems || d.stderr.String() != want || !os.SameFile(made, stat()) {
+			t.Errorf("-o %s: %d %s", as, status, d.stderr.String())
+		}
+	}
+	t.Chdir(filepath.Dir(dir))
+	if _, status := d.run(octoberOf("claim", "-o", dir)...); status != ExitOK || os.SameFile(made, stat()) {
+		t.Errorf("it was not replaced: %d %s", status, d.stderr.String())
+	}
+	if entries, err := os.ReadDir("."); err != nil || len(entries) != 1 {
+		t.Errorf("beside the claim: %v %v", entries, err)
+	}
+}
+
+// What is cut off is no claim: the manifest is moved last, and a failure leaves nothing.
+func TestAClaimIsMovedManifestLast(t *testing.T) {
+	t.Parallel()
+	d, _ := newBench(t)
+	made, _ := madeClaim(t, d)
+	docs := []sla.Document{{Name: "claim.md"}, {Name: "no such file"}, {Name: sla.ManifestName}}
+	to := t.TempDir()
+	if err := moveAll(made, to, docs); err == nil || !has(made, sla.ManifestName) {
+		t.Errorf("%v; the manifest is gone, before another file", err)
+	}
+	if entries, err := os.ReadDir(to); err != nil || len(entries) != 0 {
+		t.Errorf("left over: %v %v", entries, err)
+	}
+}
+
+func TestAFolderThatCannotBeMoved(t *testing.T) {
+	t.Parallel()
+	busy := &os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EBUSY}
+	var hint advised
+	if err := immovable("a", busy); !errors.As(err, &hint) || hint.hint != "a is in use, as a mount point is, and stays as it was; name another folder with -o" {
+		t.Errorf("%v", err)
+	}
+	if err := immovable("a", os.ErrPermission); errors.As(err, &hint) {
+		t.Errorf("another reason: %v", err)
 	}
 }
 

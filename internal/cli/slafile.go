@@ -136,6 +136,8 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 	if len(problems) > 0 {
 		// One that was sent must not be made anew, and sent twice.
 		switch {
+		case err != nil && m.Account == "":
+			w.note("hint", "nobody can say whether it was sent, nor of which account it is; look in the AWS Support Center for a case about KMS; only if there is none, remove %s and make the claim anew", filepath.Join(f.dir, sla.FiledName))
 		case err != nil:
 			w.note("hint", "nobody can say whether it was sent; look in the AWS Support Center of account %s for a case about KMS, %s, %s; only if there is none, remove %s and repeat", m.Account, m.Region, m.Month, filepath.Join(f.dir, sla.FiledName))
 		case filed != nil:
@@ -178,9 +180,14 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 	return c, hash, nil
 }
 
-// readFiling is the record of a claim with that manifest, or nil.
+// readFiling is the record of a claim with that manifest, or nil. A pipe could be read
+// without end, and a link leads to a record that is not of this folder.
 func (w *World) readFiling(dir, hash string) (*sla.Filing, error) {
-	data, err := w.ReadFile(filepath.Join(dir, sla.FiledName))
+	path := filepath.Join(dir, sla.FiledName)
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", sla.FiledName)
+	}
+	data, err := w.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -582,17 +582,18 @@ func irregular(path string, d fs.DirEntry) (leftOut, lost string) {
 	return "", ""
 }
 
-// apart refuses a folder for the claim among the logs: the next run would take it for one.
+// apart refuses a folder for the claim among the logs, by whatever links they are named:
+// the next run would take it for one.
 func (j *judging) apart() error {
 	if !j.claim {
 		return nil
 	}
-	folder, err := filepath.Abs(j.folder())
+	folder, err := unlinked(j.folder())
 	if err != nil {
 		return err
 	}
 	for _, named := range slices.Concat(j.cloudTrail, j.requests) {
-		root, err := filepath.Abs(named)
+		root, err := unlinked(named)
 		if err != nil {
 			return err
 		}
@@ -601,6 +602,21 @@ func (j *judging) apart() error {
 		}
 	}
 	return nil
+}
+
+// unlinked is an absolute path without the links in as much of it as is there.
+func unlinked(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	for there := path; ; there = filepath.Dir(there) {
+		if real, err := filepath.EvalSymlinks(there); err == nil {
+			return filepath.Join(real, strings.TrimPrefix(path, there)), nil
+		} else if there == filepath.Dir(there) {
+			return path, nil
+		}
+	}
 }
 
 // folder is where a claim is written, without a slash at its end, which would follow a

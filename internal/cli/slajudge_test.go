@@ -359,8 +359,19 @@ func TestAClaimDoesNotLieAmongTheLogs(t *testing.T) {
 			t.Errorf("%v: %d %s", args, status, d.stderr.String())
 		}
 	}
-	if _, status := d.run(octoberOf("claim", "--requests", "a", "-o", "ab")...); status == ExitUsage {
-		t.Errorf("beside the logs: %s", d.stderr.String())
+	// A link is another name of where it leads.
+	if err := errors.Join(os.MkdirAll("logs/deep", 0o700), os.Symlink("logs", "loglink"), os.Symlink("logs/deep", "deeplink"), os.Mkdir("away", 0o700), os.Symlink("../away", "logs/out")); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--requests", "loglink", "-o", "logs/claim"}, {"--requests", "logs", "-o", "loglink/a/claim"}, {"--cloudtrail", "loglink", "-o", "deeplink/claim"}} {
+		if _, status := d.run(octoberOf("claim", args...)...); status != ExitUsage || !strings.Contains(d.stderr.String(), "which lies in "+args[1]+" among the logs; name another folder with -o") {
+			t.Errorf("%v: %d %s", args, status, d.stderr.String())
+		}
+	}
+	for _, args := range [][]string{{"--requests", "a", "-o", "ab"}, {"--requests", "loglink", "-o", "logs2"}, {"--requests", "logs", "-o", "logs/out/claim"}} {
+		if _, status := d.run(octoberOf("claim", args...)...); status == ExitUsage {
+			t.Errorf("beside the logs: %v: %s", args, d.stderr.String())
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ type statusJSON struct {
 	Estimate      string        `json:"estimate"`
 	AsOf          string        `json:"asOf"`
 	Months        []monthStatus `json:"months"`
+	// Unplaced are claims of which nobody knows account, region and month.
+	Unplaced []claimStatus `json:"unplaced"`
 }
 
 // monthStatus is one month of one account and region.
@@ -107,7 +109,7 @@ folder was changed since it was made, or is of another version. Everything is re
 
 func (w *World) status(dir string, claims []string) (*statusJSON, error) {
 	now := w.Now()
-	s := &statusJSON{SchemaVersion: 1, Estimate: sla.Estimate, AsOf: now.UTC().Format(time.RFC3339), Months: []monthStatus{}}
+	s := &statusJSON{SchemaVersion: 1, Estimate: sla.Estimate, AsOf: now.UTC().Format(time.RFC3339), Months: []monthStatus{}, Unplaced: []claimStatus{}}
 	if err := w.readAllKept(s, dir, now); err != nil {
 		return nil, err
 	}
@@ -208,8 +210,9 @@ func claimFolders(dirs []string) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
+// has says whether a folder has an entry of that name, if only a link that leads nowhere.
 func has(dir, name string) bool {
-	_, err := os.Stat(filepath.Join(dir, name))
+	_, err := os.Lstat(filepath.Join(dir, name))
 	return err == nil
 }
 
@@ -219,11 +222,9 @@ func (w *World) readClaim(s *statusJSON, folder string, now time.Time) error {
 		return fmt.Errorf("%s: %w", folder, err)
 	}
 	month, err := sla.ParseMonth(m.Month)
-	if err != nil || !accountForm.MatchString(m.Account) || !regionForm.MatchString(m.Region) {
-		if len(problems) == 0 {
-			problems = []string{sla.ManifestName + " names no account, region and month"}
-		}
-		return fmt.Errorf("%s: %s", folder, strings.Join(problems, "; "))
+	placed := err == nil && accountForm.MatchString(m.Account) && regionForm.MatchString(m.Region)
+	if !placed && len(problems) == 0 {
+		problems = []string{sla.ManifestName + " names no account, region and month"}
 	}
 	c := claimStatus{Folder: folder, Problems: append([]string{}, problems...)}
 	if len(problems) == 0 {
@@ -246,6 +247,10 @@ func (w *World) readClaim(s *statusJSON, folder string, now time.Time) error {
 	case filed != nil:
 		c.Sent, c.Case = filed.Sent.Format(time.RFC3339), filed.Case
 	}
+	if !placed {
+		s.Unplaced = append(s.Unplaced, c)
+		return nil
+	}
 	e := s.month(m.Account, m.Region, month, now)
 	e.Claims = append(e.Claims, c)
 	return nil
@@ -258,12 +263,12 @@ func (s *statusJSON) doubtful() bool {
 			return true
 		}
 	}
-	return false
+	return len(s.Unplaced) > 0
 }
 
 func (s *statusJSON) text(w *World) error {
 	var b bytes.Buffer
-	if len(s.Months) == 0 {
+	if len(s.Months) == 0 && len(s.Unplaced) == 0 {
 		fmt.Fprintln(&b, "nothing is kept and no claim was made")
 	} else {
 		sla.Fold(&b, "", s.Estimate)
@@ -285,6 +290,12 @@ func (s *statusJSON) text(w *World) error {
 			sla.Fold(&b, "  claim   ", c.Folder+": "+c.tell())
 		}
 	}
+	if len(s.Unplaced) > 0 {
+		fmt.Fprintln(&b, "of which account, region and month is not known")
+	}
+	for _, c := range s.Unplaced {
+		sla.Fold(&b, "  claim   ", c.Folder+": "+c.tell())
+	}
 	_, err := w.Stdout.Write(b.Bytes())
 	return err
 }
@@ -303,6 +314,9 @@ func (s *statusJSON) next() string {
 		case *m.DueIn == *first[0].DueIn:
 			first = append(first, m)
 		}
+	}
+	if len(first) == 0 && len(s.Unplaced) > 0 {
+		return "nothing, as far as the months are known"
 	}
 	if len(first) == 0 {
 		return "nothing"
