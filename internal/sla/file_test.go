@@ -26,7 +26,7 @@ func idleKept(n int) []Kept {
 func TestKeptNumbersAreTheDenominator(t *testing.T) {
 	t.Parallel()
 	in := failing(t)
-	in.Intervals[287].FaultsOnly = true
+	in.Intervals[287].Partial = true
 	before := in.Intervals[287]
 	in.Kept = idleKept(len(in.Intervals))
 	calls := int64(2000)
@@ -72,7 +72,7 @@ func TestKeptNumbersAreTheDenominator(t *testing.T) {
 func TestAnIntervalWithFaultsNeedsADenominator(t *testing.T) {
 	t.Parallel()
 	in := failing(t)
-	in.Intervals[287] = Interval{Requests: 3, Faults: 3, FaultsOnly: true}
+	in.Intervals[287] = Interval{Requests: 3, Faults: 3, Partial: true}
 	in.Kept = idleKept(len(in.Intervals))
 	if r := build(t, in); len(r.Missing) > 0 || r.Figure.SumExact != "1" {
 		t.Errorf("known: sum %s, missing %q", r.Figure.SumExact, r.Missing)

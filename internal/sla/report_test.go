@@ -52,7 +52,7 @@ func TestMissingPieces(t *testing.T) {
 		"x.json.gz could not":                                          func(in *Input) { in.Files = append(in.Files, File{Name: "x.json.gz", Damage: "it ends"}) },
 		"x.csv is not in the sum: it is CSV.":                          func(in *Input) { in.Files = append(in.Files, File{Name: "x.csv", Damage: "it is CSV", Unread: true}) },
 		"1 day of the month (the first is 2026-10-03)":                 func(in *Input) { clear(in.Seen[48:72]) },
-		"1 interval with faults and without a count":                   func(in *Input) { in.Intervals[287].FaultsOnly = true },
+		"1 interval with faults and without a count":                   func(in *Input) { in.Intervals[287].Partial = true },
 		"No log names the KMS key":                                     func(in *Input) { in.Keys = nil },
 		"(--charges)":                                                  func(in *Input) { in.Charges = nil },
 		"(--health)":                                                   func(in *Input) { in.Health = nil },

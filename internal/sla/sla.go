@@ -319,7 +319,7 @@ func (in Input) withKept() Input {
 		}
 		source.Requests += k.Successes
 		iv := &in.Intervals[i]
-		iv.FaultsOnly, iv.AllFailed = false, false
+		iv.Partial, iv.AllFailed = false, false
 		if n := k.Successes + iv.Faults + iv.Contestable + iv.Rejected + iv.Unjudged; n > iv.Requests {
 			iv.Requests, iv.ByMetric = n, true
 		}
@@ -393,8 +393,8 @@ func (r *Report) missing() []string {
 	if days := r.blindDays(); len(days) > 0 {
 		add("No log holds a record of any service for %s of the month (the first is %s), which count as 100 %% available; if logs are missing, add them.", count(len(days), "day"), days[0])
 	}
-	if faultsOnly := r.faultsOnly(); len(faultsOnly) > 0 {
-		add("%s with faults and without a count of all requests (the first begins %s): the logs hold nothing but failures of that time, or a rule for faults knows of one that the clients' logs do not hold. Add CloudTrail or the logs of all clients, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(faultsOnly), "interval"), stamp(faultsOnly[0].Start))
+	if partial := r.partial(); len(partial) > 0 {
+		add("%s with faults and without a count of all requests (the first begins %s): the logs hold nothing but failures of that time, or a rule for faults knows of one that the clients' logs do not hold. Add CloudTrail or the logs of all clients, or the numbers that were kept of that time (--evidence); without them the sum is far too high.", count(len(partial), "interval"), stamp(partial[0].Start))
 	}
 	if r.Unknown == r.Intervals {
 		add("The folder of --evidence holds no numbers of this account, region and month: all requests are counted from the logs. Name the folder into which they were collected, or leave --evidence out.")
@@ -476,8 +476,8 @@ func (r *Report) blindDays() []string {
 	return out
 }
 
-func (r *Report) faultsOnly() []Bad {
-	return slices.DeleteFunc(slices.Clone(r.Below), func(b Bad) bool { return !r.in.Intervals[b.index].FaultsOnly })
+func (r *Report) partial() []Bad {
+	return slices.DeleteFunc(slices.Clone(r.Below), func(b Bad) bool { return !r.in.Intervals[b.index].Partial })
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

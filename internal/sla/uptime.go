@@ -18,9 +18,10 @@ type Interval struct {
 	// Rejected are errors of the caller's side, throttling among them; Unjudged
 	// those of which the terms do not say whose side they are of.
 	Rejected, Unjudged int64
-	// FaultsOnly says that the requests come from sources that hold nothing but
-	// errors, so that nobody knows how many others there were.
-	FaultsOnly bool
+	// Partial says that the logs do not hold all requests, so that nobody knows how
+	// many others there were: they hold nothing but errors, or one log has a fault that
+	// the others lack.
+	Partial bool
 	// AllFailed says that no request was served, by client logs that hold served
 	// ones of nearby: they are taken to be whole.
 	AllFailed bool
@@ -33,7 +34,7 @@ func (iv Interval) from() string {
 	switch {
 	case iv.ByMetric:
 		return Metric + " and the failed requests of the logs"
-	case iv.FaultsOnly:
+	case iv.Partial:
 		return "logs that do not hold all requests"
 	}
 	return "logs"

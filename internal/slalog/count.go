@@ -61,13 +61,13 @@ func (n *count) finish(in *sla.Input, names *codes) {
 		switch at := i + slackIntervals; {
 		case n.whole[i]:
 		case n.strange[i]: // a client's log is not whole, and a rule's is not either
-			iv.FaultsOnly = true
+			iv.Partial = true
 		case n.answered[i]:
 		case n.clients[i]:
 			iv.AllFailed = slices.Contains(n.served[max(0, at-around):min(len(n.served), at+around+1)], true)
-			iv.FaultsOnly = !iv.AllFailed
+			iv.Partial = !iv.AllFailed
 		default:
-			iv.FaultsOnly = true // nothing at all
+			iv.Partial = true // nothing at all
 		}
 	}
 	slices.SortFunc(in.Failed, func(a, b sla.Request) int {

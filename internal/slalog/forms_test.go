@@ -130,7 +130,7 @@ func TestTheFormsSayTheSame(t *testing.T) {
 	// The envelope of EventBridge is within a message too.
 	message := `{"events":[` + filtered(t, bridged(events[1]), false) + `,` + filtered(t, `{"source":"aws.health","detail":{}}`, true) + `]}`
 	got := readAll(t, reader(t), trail(message))
-	if total(got).Faults != 1 || !got.Intervals[0].FaultsOnly || got.Skipped[healthEvent] != 1 || got.Malformed.Count > 0 {
+	if total(got).Faults != 1 || !got.Intervals[0].Partial || got.Skipped[healthEvent] != 1 || got.Malformed.Count > 0 {
 		t.Errorf("an envelope: %+v, %v, %+v", got.Intervals[0], got.Skipped, got.Malformed)
 	}
 }

@@ -211,7 +211,7 @@ func TestATotalOutageInAWholeLog(t *testing.T) {
 	} {
 		got := readAll(t, reader(t), client(outage), test.more)
 		iv := got.Intervals[interval]
-		if iv.Requests != 3 || iv.Faults != 2 || iv.AllFailed != test.whole || iv.FaultsOnly == test.whole {
+		if iv.Requests != 3 || iv.Faults != 2 || iv.AllFailed != test.whole || iv.Partial == test.whole {
 			t.Errorf("%s: %+v", name, iv)
 		}
 	}
@@ -234,12 +234,12 @@ func TestATotalOutageInAWholeLog(t *testing.T) {
 		"a fault and a rejected request of a rule":      {bridge(9) + strings.Replace(bridge(8), "KMSInternalException", "AccessDenied", 1), "", true},
 	} {
 		got := readAll(t, reader(t), trail(test.bridge), client(test.client))
-		if iv := got.Intervals[interval]; iv.FaultsOnly != test.only {
+		if iv := got.Intervals[interval]; iv.Partial != test.only {
 			t.Errorf("%s: %+v", name, iv)
 		}
 		// CloudTrail's own file has all that was served.
 		got = readAll(t, reader(t), trail(test.bridge), client(test.client), trail(file(kms("2026-10-07T12:00:00Z", uuid(50), ""))))
-		if iv := got.Intervals[interval]; iv.FaultsOnly || iv.AllFailed {
+		if iv := got.Intervals[interval]; iv.Partial || iv.AllFailed {
 			t.Errorf("%s, and CloudTrail: %+v", name, iv)
 		}
 	}

@@ -490,14 +490,14 @@ func TestEmptyFieldsAreNone(t *testing.T) {
 func TestFaultsWithoutADenominator(t *testing.T) {
 	t.Parallel()
 	bridge := `{"account":"111122223333","region":"eu-west-1","detail":` + kms("2026-10-01T00:00:00Z", uuid(1), "KMSInternalException") + "}\n"
-	if got := readAll(t, reader(t), trail(bridge)); !got.Intervals[0].FaultsOnly {
+	if got := readAll(t, reader(t), trail(bridge)); !got.Intervals[0].Partial {
 		t.Error("faults of EventBridge alone pass as all requests")
 	}
-	if got := readAll(t, reader(t), trail(bridge), trail(kms("2026-10-01T00:00:00Z", uuid(2), ""))); got.Intervals[0].FaultsOnly {
+	if got := readAll(t, reader(t), trail(bridge), trail(kms("2026-10-01T00:00:00Z", uuid(2), ""))); got.Intervals[0].Partial {
 		t.Error("the requests of CloudTrail are no denominator")
 	}
 	served := strings.Replace(strings.Replace(bridge, uuid(1), uuid(7), 2), `"errorCode":"KMSInternalException",`, "", 1)
-	if got := readAll(t, reader(t), trail(bridge+served)); got.Intervals[0].FaultsOnly {
+	if got := readAll(t, reader(t), trail(bridge+served)); got.Intervals[0].Partial {
 		t.Error("a rule that lets what was served through is no denominator")
 	}
 	line := func(n, status int) string {
@@ -510,7 +510,7 @@ func TestFaultsWithoutADenominator(t *testing.T) {
 		"the rule's own fault": {line(1, 500), true}, "other failures": {line(2, 500) + line(3, 400), true}, "a request that was served": {line(2, 500) + line(3, 200), true},
 		"the rule's own fault and a request that was served": {line(1, 500) + line(3, 200), false},
 	} {
-		if got := readAll(t, reader(t), trail(bridge), client(test.client)); got.Intervals[0].FaultsOnly != test.only {
+		if got := readAll(t, reader(t), trail(bridge), client(test.client)); got.Intervals[0].Partial != test.only {
 			t.Errorf("client logs with %s: faults only is %v", name, !test.only)
 		}
 	}

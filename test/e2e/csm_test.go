@@ -64,11 +64,7 @@ runpy.run_path(sys.argv[1])
 func TestTheMonitoringOfBotocore(t *testing.T) {
 	t.Parallel()
 	keywatch := binary(t, "keywatch", ".")
-	server, err := localaws.Start(t.Context(), localaws.Options{Root: "../..", Log: filepath.Join(t.TempDir(), "server.log")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
+	server := localAWS(t)
 	venv := os.Getenv(localaws.VenvVariable)
 	if venv == "" {
 		venv = "../../.venv"

@@ -55,16 +55,10 @@ type liveKey struct {
 	band    string // of the rule signing
 }
 
-func newWorld(t *testing.T, app string) *world {
+// localAWS is one for this test alone.
+func localAWS(t *testing.T) *localaws.Server {
 	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := localaws.Start(t.Context(), localaws.Options{
-		Root: root,
-		Log:  filepath.Join(t.TempDir(), "server.log"),
-	})
+	server, err := localaws.Start(t.Context(), localaws.Options{Root: "../..", Log: filepath.Join(t.TempDir(), "server.log")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +67,16 @@ func newWorld(t *testing.T, app string) *world {
 			t.Errorf("stop the local AWS: %v", err)
 		}
 	})
+	return server
+}
+
+func newWorld(t *testing.T, app string) *world {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := localAWS(t)
 	cfg, err := config.LoadDefaultConfig(t.Context(),
 		config.WithRegion(region), config.WithBaseEndpoint(server.URL()),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))

@@ -15,7 +15,6 @@ import (
 
 	"keywatch/internal/live"
 	"keywatch/internal/sla"
-	"keywatch/test/localaws"
 )
 
 // A claim from its logs to its case, by the real program: report, claim, verify,
@@ -24,11 +23,7 @@ import (
 func TestAClaimIsFiledOnce(t *testing.T) {
 	t.Parallel()
 	keywatch := binary(t, "keywatch", ".")
-	server, err := localaws.Start(t.Context(), localaws.Options{Root: "../..", Log: filepath.Join(t.TempDir(), "server.log")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
+	server := localAWS(t)
 	dir := t.TempDir()
 	run := func(status int, args ...string) string {
 		t.Helper()
@@ -101,11 +96,7 @@ func TestAClaimIsFiledOnce(t *testing.T) {
 
 // What a bill says is read through the protocol of Cost Explorer as moto speaks it.
 func TestChargesAreRead(t *testing.T) {
-	server, err := localaws.Start(t.Context(), localaws.Options{Root: "../..", Log: filepath.Join(t.TempDir(), "server.log")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
+	server := localAWS(t)
 	for _, v := range server.Vars() {
 		name, value, _ := strings.Cut(v, "=")
 		t.Setenv(name, value)
