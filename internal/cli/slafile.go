@@ -174,7 +174,7 @@ func (w *World) caseOf(f sending) (*sla.Case, string, error) {
 		w.note("hint", "mend the claim, or send it as it is with --incomplete")
 		return nil, "", errGate
 	}
-	if w.Now != nil && !w.Now().Before(c.Deadline.AddDate(0, 0, 1)) {
+	if w.Now != nil && sla.Late(c.Deadline, w.Now()) {
 		w.note("warning", "the claim was due by %s, by the earlier reading of the agreement", c.Deadline.Format(time.DateOnly))
 	}
 	return c, hash, nil

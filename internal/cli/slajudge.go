@@ -141,7 +141,7 @@ func (w *World) judgeMonth(ctx context.Context, j *judging) ([]*sla.Report, erro
 		}
 	}
 	missed := slices.ContainsFunc(reports, func(r *sla.Report) bool { return r.Contestable.Missed })
-	if missed && w.Now != nil && !w.Now().Before(terms.Deadline(m).AddDate(0, 0, 1)) {
+	if missed && w.Now != nil && sla.Late(terms.Deadline(m), w.Now()) {
 		w.note("warning", "the claim was due by %s, by the earlier reading of the agreement", reports[0].Deadline)
 	}
 	return reports, nil

@@ -75,8 +75,8 @@ func (w *World) slaStatusCommand() *cobra.Command {
 		Short: "which months have evidence or a claim, what is due, what was sent",
 		Long: `List the months of which numbers were kept or a claim was made: the tier that the
 claim says, the day by which it is due, and what was sent. What is due next comes
-first. Exit status 1 if a file or
-folder was changed since it was made, or is of another version. Everything is read from your disk.`,
+first. Exit status 1 if a file or folder was changed since it was made, or is of
+another version. Everything is read from your disk.`,
 		Example: "  keywatch sla status --evidence evidence --claims claims",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -142,7 +142,7 @@ func (s *statusJSON) month(account, region string, m sla.Month, now time.Time) *
 	e := monthStatus{Account: account, Region: region, Month: m.String(), Open: now.Before(m.End()), Claims: []claimStatus{}}
 	if terms, err := sla.TermsOf(m); err == nil {
 		deadline := terms.Deadline(m)
-		e.Deadline, e.Passed = deadline.Format(time.DateOnly), !now.Before(deadline.AddDate(0, 0, 1))
+		e.Deadline, e.Passed = deadline.Format(time.DateOnly), sla.Late(deadline, now)
 	}
 	s.Months = append(s.Months, e)
 	return &s.Months[len(s.Months)-1]

@@ -118,6 +118,9 @@ func (t Terms) Deadline(m Month) time.Time {
 	return slices.MinFunc([]time.Time{t.deadlineByDays(m), t.deadlineByCycles(m)}, time.Time.Compare)
 }
 
+// Late says whether a deadline, the last day in time, has passed.
+func Late(deadline, now time.Time) bool { return !now.Before(deadline.AddDate(0, 0, 1)) }
+
 // deadlineByDays counts from the last day of the billing period.
 func (t Terms) deadlineByDays(m Month) time.Time {
 	return m.End().AddDate(0, 0, -1+t.ClaimDays.Value)
