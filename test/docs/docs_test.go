@@ -12,6 +12,7 @@ import (
 
 	"keywatch/config"
 	"keywatch/internal/live"
+	"keywatch/internal/sla"
 )
 
 func read(t *testing.T, path string) string {
@@ -98,6 +99,17 @@ func TestThePolicyInTheReadmeIsWhatTheCodeCalls(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("the policy lacks the statements %v", want)
+	}
+}
+
+// What the figures are, and who decides, stands at the top of the page in the words of
+// every report.
+func TestThePageSaysThatItIsAnEstimate(t *testing.T) {
+	t.Parallel()
+	top, _, _ := strings.Cut(read(t, "docs/sla.md"), "\n## ")
+	said := strings.Join(strings.Fields(strings.NewReplacer("> ", "", "**", "").Replace(top)), " ")
+	if want := strings.Replace(sla.Estimate, "This is", "It is", 1); !strings.Contains(said, want) {
+		t.Errorf("docs/sla.md does not begin with %q", want)
 	}
 }
 
